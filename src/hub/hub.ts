@@ -1,0 +1,122 @@
+import type { Connection, Failure, Payload } from "./connection.ts";
+
+/**
+ * A set of connections that can be published to in one call: every server port is one. The hub decides who is subscribed;
+ * a fanout knows how to reach all of its own subscribers cheaply (`server.publish` on WebSocket ports).
+ */
+export interface Fanout {
+  subscribe(connection: Connection, channel: string): void;
+  unsubscribe(connection: Connection, channel: string): void;
+  /** Hands `data` to every subscriber of `channel`; returns how many it could not be handed to. */
+  publish(channel: string, data: Payload): number;
+}
+
+/** How many connections a publish was meant for, and how many of those it could not be handed to. */
+export interface PublishCount {
+  total: number;
+  fail: number;
+}
+
+interface Channel {
+  subscribers: number;
+  /** Subscribers of each server port. */
+  fanouts: Map<Fanout, number>;
+}
+
+const MAX_CHANNEL_LENGTH = 1024;
+
+/** This node's connections and channels. */
+export class Hub {
+  readonly #connections = new Map<number, Connection>();
+  readonly #channels = new Map<string, Channel>();
+
+  /** Called when a channel gets its first subscriber on this node (`true`) or loses its last one (`false`). */
+  onInterest: (channel: string, interested: boolean) => void = () => {};
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  get channelCount(): number {
+    return this.#channels.size;
+  }
+
+  add(connection: Connection): void {
+    this.#connections.set(connection.id, connection);
+  }
+
+  /** Forgets the connection and every subscription it had. The one place where a connection leaves, whatever ended it. */
+  remove(connection: Connection): void {
+    if (!this.#connections.delete(connection.id)) return;
+    if (connection.channels === undefined) return;
+    for (const channel of connection.channels) this.#leave(connection, channel);
+    connection.channels = undefined;
+  }
+
+  get(id: number): Connection | undefined {
+    return this.#connections.get(id);
+  }
+
+  connections(): IterableIterator<Connection> {
+    return this.#connections.values();
+  }
+
+  /** The channels with subscribers on this node. */
+  channels(): IterableIterator<string> {
+    return this.#channels.keys();
+  }
+
+  subscribers(channel: string): number {
+    return this.#channels.get(channel)?.subscribers ?? 0;
+  }
+
+  subscribe(connection: Connection, channel: string): Failure {
+    if (channel === "" || channel.length > MAX_CHANNEL_LENGTH) {
+      return `a channel name has 1 to ${MAX_CHANNEL_LENGTH} characters, this one has ${channel.length}`;
+    }
+    if (this.#connections.get(connection.id) !== connection) return `connection ${connection.id} is closed`;
+    connection.channels ??= new Set();
+    if (connection.channels.has(channel)) return undefined;
+    connection.channels.add(channel);
+    let entry = this.#channels.get(channel);
+    const first = entry === undefined;
+    if (entry === undefined) {
+      entry = { subscribers: 0, fanouts: new Map() };
+      this.#channels.set(channel, entry);
+    }
+    entry.subscribers++;
+    entry.fanouts.set(connection.fanout, (entry.fanouts.get(connection.fanout) ?? 0) + 1);
+    connection.fanout.subscribe(connection, channel);
+    if (first) this.onInterest(channel, true);
+    return undefined;
+  }
+
+  /** Unsubscribing from a channel the connection is not in is no error. */
+  unsubscribe(connection: Connection, channel: string): void {
+    if (connection.channels?.delete(channel)) this.#leave(connection, channel);
+  }
+
+  /** Publishes to this node's subscribers only; the mesh reaches the others. */
+  publish(channel: string, data: Payload): PublishCount {
+    const entry = this.#channels.get(channel);
+    if (entry === undefined) return { total: 0, fail: 0 };
+    let fail = 0;
+    // Read before delivering: a subscriber may close, and so leave, while it is being written to.
+    const total = entry.subscribers;
+    for (const fanout of entry.fanouts.keys()) fail += fanout.publish(channel, data);
+    return { total, fail };
+  }
+
+  #leave(connection: Connection, channel: string): void {
+    const entry = this.#channels.get(channel);
+    if (entry === undefined) return;
+    connection.fanout.unsubscribe(connection, channel);
+    entry.subscribers--;
+    const left = (entry.fanouts.get(connection.fanout) ?? 1) - 1;
+    if (left === 0) entry.fanouts.delete(connection.fanout);
+    else entry.fanouts.set(connection.fanout, left);
+    if (entry.subscribers > 0) return;
+    this.#channels.delete(channel);
+    this.onInterest(channel, false);
+  }
+}
