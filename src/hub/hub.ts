@@ -7,8 +7,8 @@ import type { Connection, Failure, Payload } from "./connection.ts";
 export interface Fanout {
   subscribe(connection: Connection, channel: string): void;
   unsubscribe(connection: Connection, channel: string): void;
-  /** Hands `data` to every subscriber of `channel`; returns how many it could not be handed to. */
-  publish(channel: string, data: Payload): number;
+  /** Hands `data` to all of its `subscribers` of `channel`; returns how many it could not be handed to. */
+  publish(channel: string, data: Payload, subscribers: number): number;
 }
 
 /** How many connections a publish was meant for, and how many of those it could not be handed to. */
@@ -103,7 +103,7 @@ export class Hub {
     let fail = 0;
     // Read before delivering: a subscriber may close, and so leave, while it is being written to.
     const total = entry.subscribers;
-    for (const fanout of entry.fanouts.keys()) fail += fanout.publish(channel, data);
+    for (const [fanout, subscribers] of entry.fanouts) fail += fanout.publish(channel, data, subscribers);
     return { total, fail };
   }
 

@@ -1,0 +1,239 @@
+import type { Socket, TCPSocketListener, TCPSocketListenOptions } from "bun";
+import type { Failure, Payload } from "../hub/connection.ts";
+import type { StreamConnection } from "../lua/script.ts";
+import { StreamBuffer } from "../lua/stream-buffer.ts";
+import { listenError, Port, type PortOptions, type PortParts } from "./port.ts";
+import type { RemoteAddress } from "./remote-address.ts";
+import { ServerConnection } from "./server-connection.ts";
+
+type ClientSocket = Socket<SocketConnection | undefined>;
+
+const utf8 = new TextEncoder();
+
+export class SocketConnection extends ServerConnection implements StreamConnection {
+  readonly buffer = new StreamBuffer();
+  #socket: ClientSocket | undefined;
+  /** What the kernel did not take yet, in order. */
+  #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
+  /** While the script works on one chunk, what it sends is gathered here and written at once. */
+  #corked: Uint8Array[] | undefined = undefined;
+  #paused = false;
+
+  constructor(id: number, remoteAddr: string, port: SocketPort, socket: ClientSocket) {
+    super(id, remoteAddr, port);
+    this.#socket = socket;
+  }
+
+  override write(data: Payload): Failure {
+    if (!this.open) return "the connection is closing";
+    const bytes = typeof data === "string" ? utf8.encode(data) : data;
+    this.port.stats.sentMessages++;
+    if (this.#corked !== undefined) this.#corked.push(bytes);
+    else this.#put(bytes);
+    return undefined;
+  }
+
+  override send(data: Payload): Failure {
+    if (!this.open) return "the connection is closing";
+    const encoded = this.port.script.encode(this, data);
+    if (encoded instanceof Uint8Array) return this.write(encoded);
+    this.port.stats.sendErrors++;
+    return encoded.error;
+  }
+
+  override waitingBytes(): number {
+    return this.#waitingBytes;
+  }
+
+  override close(code?: number, reason?: string): void {
+    this.uncork();
+    super.close(code, reason);
+  }
+
+  pauseReading(): void {
+    this.#paused = true;
+    this.#socket?.pause();
+  }
+
+  resumeReading(): void {
+    this.#paused = false;
+    this.#socket?.resume();
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  cork(): void {
+    this.#corked ??= [];
+  }
+
+  uncork(): void {
+    const corked = this.#corked;
+    this.#corked = undefined;
+    if (corked === undefined || corked.length === 0) return;
+    this.#put(corked.length === 1 ? corked[0]! : Buffer.concat(corked));
+  }
+
+  /** The kernel has room again. */
+  onDrain(): void {
+    while (this.#waiting.length > 0 && this.#socket !== undefined) {
+      const head = this.#waiting[0]!;
+      const taken = Math.max(0, this.#socket.write(head));
+      this.#waitingBytes -= taken;
+      if (taken < head.length) {
+        this.#waiting[0] = head.subarray(taken);
+        break;
+      }
+      this.#waiting.shift();
+    }
+    this.drained();
+  }
+
+  /** The socket is gone: nothing can be written or waits any more. */
+  detach(): void {
+    this.#socket = undefined;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    this.#corked = undefined;
+  }
+
+  protected override finish(): void {
+    this.#socket?.end();
+  }
+
+  protected override terminate(): void {
+    this.#socket?.terminate();
+  }
+
+  #put(bytes: Uint8Array): void {
+    let rest = bytes;
+    if (this.#waiting.length === 0 && this.#socket !== undefined) {
+      const taken = Math.max(0, this.#socket.write(bytes));
+      if (taken === bytes.length) return;
+      rest = bytes.subarray(taken);
+    }
+    this.#waiting.push(rest);
+    this.#waitingBytes += rest.length;
+    this.pressed();
+  }
+}
+
+export interface SocketOptions extends PortOptions {
+  remoteAddress: RemoteAddress;
+}
+
+/** A port whose protocol is defined by its script, by `Bun.listen`. */
+export class SocketPort extends Port {
+  readonly protocol = "socket";
+  #listener: TCPSocketListener<SocketConnection | undefined> | undefined;
+  /** Bun has no channels for plain sockets. */
+  readonly #channels = new Map<string, Set<SocketConnection>>();
+
+  constructor(
+    protected override readonly options: SocketOptions,
+    parts: PortParts,
+  ) {
+    super(options, parts);
+  }
+
+  override listen(): number {
+    const { options } = this;
+    try {
+      // `reusePort` works but is missing from Bun's types: named here so that the literal may carry it.
+      const listen: TCPSocketListenOptions<SocketConnection | undefined> & { reusePort: boolean } = {
+        port: options.port,
+        hostname: options.bind,
+        reusePort: options.reusePort,
+        ...(options.tls && { tls: { cert: options.tls.cert, key: options.tls.key } }),
+        socket: {
+          open: (socket) => this.#open(socket),
+          data: (socket, chunk) => this.#data(socket, chunk),
+          drain: (socket) => socket.data?.onDrain(),
+          close: (socket, error) => this.#close(socket, error),
+          error: (socket, error) => {
+            if (socket.data !== undefined) socket.data.closeReason ??= error.message;
+          },
+        },
+      };
+      this.#listener = Bun.listen(listen);
+    } catch (thrown) {
+      throw listenError("the protocol server", options.bind, options.port, thrown);
+    }
+    return this.#listener.port;
+  }
+
+  override stopListening(): void {
+    this.#listener?.stop(false);
+  }
+
+  override subscribe(connection: SocketConnection, channel: string): void {
+    let members = this.#channels.get(channel);
+    if (members === undefined) {
+      members = new Set();
+      this.#channels.set(channel, members);
+    }
+    members.add(connection);
+  }
+
+  override unsubscribe(connection: SocketConnection, channel: string): void {
+    const members = this.#channels.get(channel);
+    if (members?.delete(connection) && members.size === 0) this.#channels.delete(channel);
+  }
+
+  override publish(channel: string, data: Payload): number {
+    let failed = 0;
+    for (const connection of this.#channels.get(channel) ?? []) {
+      if (connection.send(data) !== undefined) failed++;
+    }
+    return failed;
+  }
+
+  #open(socket: ClientSocket): void {
+    const remoteAddr = this.options.remoteAddress.of(socket.remoteAddress, socket.remotePort);
+    if (!this.admit(remoteAddr)) {
+      socket.end();
+      return;
+    }
+    const connection = new SocketConnection(this.ids.next(), remoteAddr, this, socket);
+    socket.data = connection;
+    this.opened(connection);
+    connection.cork();
+    this.script.opened(connection);
+    connection.uncork();
+  }
+
+  #data(socket: ClientSocket, chunk: Buffer): void {
+    const connection = socket.data;
+    if (connection === undefined || !connection.open) return;
+    connection.lastRead = this.sweeper.now;
+    connection.buffer.append(chunk);
+    connection.cork();
+    this.script.received(connection);
+    connection.uncork();
+    // While reading is paused, whole packets wait behind a callback: that is not one packet that is too large.
+    if (connection.open && !connection.paused && connection.buffer.length > this.limits.readBufferSize) {
+      this.#tooLarge(connection);
+    }
+  }
+
+  #tooLarge(connection: SocketConnection): void {
+    this.stats.tooLarge++;
+    const what = `${connection.buffer.length} bytes wait without a complete packet, more than readBufferSize`;
+    this.incidents.report(
+      "message too large",
+      `client ${connection.id} (${connection.remoteAddr}) closed with 1009: ${what} (${this.limits.readBufferSize})`,
+    );
+    connection.fail(1009, what);
+  }
+
+  #close(socket: ClientSocket, error: Error | undefined): void {
+    const connection = socket.data;
+    if (connection === undefined) return;
+    if (error !== undefined && connection.open) connection.closeReason ??= error.message;
+    socket.data = undefined;
+    connection.detach();
+    this.closed(connection);
+  }
+}

@@ -1,0 +1,41 @@
+import type { Hub } from "../hub/hub.ts";
+import { ServerConnection } from "./server-connection.ts";
+
+const TICK_MS = 250;
+const PRESSURE_MS = 50;
+
+/**
+ * The servers' clock: looks at every connection now and then, for what no event tells: a client that has gone silent, one
+ * that does not take what is sent to it, a close the client never answered. `now` is its coarse time, cheap to read per message.
+ */
+export class Sweeper {
+  /** Milliseconds, monotonic, at most one tick old: unmoved by changes of the wall clock. */
+  now = performance.now();
+  #timer: Timer | undefined;
+  #soon: Timer | undefined;
+
+  constructor(readonly hub: Hub) {}
+
+  start(): void {
+    this.#timer = setInterval(() => this.#sweep(), TICK_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    clearTimeout(this.#soon);
+  }
+
+  /** Some subscriber did not take a publish at once: look sooner than the next tick. */
+  pressure(): void {
+    this.#soon ??= setTimeout(() => this.#sweep(), PRESSURE_MS);
+  }
+
+  #sweep(): void {
+    clearTimeout(this.#soon);
+    this.#soon = undefined;
+    this.now = performance.now();
+    for (const connection of this.hub.connections()) {
+      if (connection instanceof ServerConnection) connection.sweep(this.now);
+    }
+  }
+}

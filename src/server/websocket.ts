@@ -1,0 +1,252 @@
+import type { Server, ServerWebSocket } from "bun";
+import type { Failure, Payload } from "../hub/connection.ts";
+import type { Handshake } from "../lua/script.ts";
+import { listenError, Port, type PortOptions, type PortParts } from "./port.ts";
+import type { RemoteAddress } from "./remote-address.ts";
+import { ServerConnection } from "./server-connection.ts";
+
+/** A client turned away right after its upgrade, with a close code it can read. */
+const REFUSED = "refused";
+type SocketData = WebSocketConnection | typeof REFUSED;
+type Socket = ServerWebSocket<SocketData>;
+
+/**
+ * Bun's own limit stands above ours, which closes with a code and a log line; it only bounds what a burst of publishes can
+ * pile up between two looks of the sweeper.
+ */
+const HARD_LIMIT_FACTOR = 2;
+
+export class WebSocketConnection extends ServerConnection {
+  socket: Socket | undefined = undefined;
+  /** Only between the upgrade and `on_handshake`. */
+  handshake: Handshake | undefined;
+
+  constructor(id: number, remoteAddr: string, port: WebSocketPort, handshake: Handshake) {
+    super(id, remoteAddr, port);
+    this.handshake = handshake;
+  }
+
+  override write(data: Payload): Failure {
+    const { socket, port } = this;
+    if (!this.open || socket === undefined) return "the connection is closing";
+    const sent = typeof data === "string" ? socket.sendText(data) : socket.sendBinary(data);
+    if (sent > 0 || data.length === 0) {
+      port.stats.sentMessages++;
+      return undefined;
+    }
+    if (sent === 0) {
+      port.stats.sendErrors++;
+      this.pressed();
+      return "the client is too slow: the message was dropped and the connection is being closed";
+    }
+    port.stats.sentMessages++;
+    this.pressed();
+    return undefined;
+  }
+
+  override send(data: Payload): Failure {
+    return this.write(data);
+  }
+
+  override waitingBytes(): number {
+    return this.socket?.getBufferedAmount() ?? 0;
+  }
+
+  protected override finish(code: number, reason: string): void {
+    this.socket?.close(code, reason);
+  }
+
+  protected override terminate(): void {
+    this.socket?.terminate();
+  }
+
+  /** Called by the server when Bun says the client took bytes. */
+  onDrain(): void {
+    this.drained();
+  }
+}
+
+export interface WebSocketOptions extends PortOptions {
+  /** The only URL path served; any when undefined. */
+  path: string | undefined;
+  remoteAddress: RemoteAddress;
+}
+
+/** A port that speaks WebSocket by `Bun.serve`. */
+export class WebSocketPort extends Port {
+  readonly protocol = "websocket";
+  #server: Server<SocketData> | undefined;
+
+  constructor(
+    protected override readonly options: WebSocketOptions,
+    parts: PortParts,
+  ) {
+    super(options, parts);
+  }
+
+  override listen(): number {
+    const { options } = this;
+    try {
+      this.#server = Bun.serve<SocketData>({
+        port: options.port,
+        hostname: options.bind,
+        reusePort: options.reusePort,
+        // Seconds an HTTP connection may idle before its upgrade; afterwards the sweeper keeps the time.
+        idleTimeout: 10,
+        maxRequestBodySize: 1024,
+        ...(options.tls && { tls: { cert: options.tls.cert, key: options.tls.key } }),
+        fetch: (request, server) => this.#upgrade(request, server),
+        error: (error) => {
+          this.log.error(`websocket upgrade: ${error.message}`);
+          return new Response("internal error\n", { status: 500 });
+        },
+        websocket: {
+          maxPayloadLength: this.limits.readBufferSize,
+          backpressureLimit: this.limits.writeBufferSize * HARD_LIMIT_FACTOR,
+          closeOnBackpressureLimit: true,
+          idleTimeout: 0,
+          // A ping by the server would be answered by every browser and so keep silent clients alive for ever.
+          sendPings: false,
+          perMessageDeflate: false,
+          open: (socket) => this.#open(socket),
+          message: (socket, data) => this.#message(socket, data),
+          ping: (socket) => this.#heard(socket),
+          pong: (socket) => this.#heard(socket),
+          drain: (socket) => {
+            if (socket.data !== REFUSED) socket.data.onDrain();
+          },
+          close: (socket, code, reason) => this.#close(socket, code, reason),
+        },
+      });
+    } catch (thrown) {
+      throw listenError("the protocol server", options.bind, options.port, thrown);
+    }
+    return this.#server.port ?? options.port;
+  }
+
+  override stopListening(): void {
+    void this.#server?.stop(false);
+  }
+
+  override subscribe(connection: WebSocketConnection, channel: string): void {
+    connection.socket?.subscribe(channel);
+  }
+
+  override unsubscribe(connection: WebSocketConnection, channel: string): void {
+    connection.socket?.unsubscribe(channel);
+  }
+
+  override publish(channel: string, data: Payload, subscribers: number): number {
+    const server = this.#server;
+    if (server === undefined) return subscribers;
+    const result = server.publish(channel, data);
+    let failed = 0;
+    if (result <= 0 && data.length > 0) {
+      // -1: some subscriber has bytes waiting; 0: some subscriber was beyond Bun's limit and got nothing.
+      this.sweeper.pressure();
+      if (result === 0) failed = this.#overLimit(channel);
+    }
+    this.stats.sentMessages += subscribers - failed;
+    this.stats.sendErrors += failed;
+    return failed;
+  }
+
+  /** Subscribers that Bun has just given up on. A scan of all, but only while some client is being cut off. */
+  #overLimit(channel: string): number {
+    const limit = this.limits.writeBufferSize * HARD_LIMIT_FACTOR;
+    let count = 0;
+    for (const connection of this.hub.connections()) {
+      if (connection.fanout === this && connection.channels?.has(channel) && connection.waitingBytes() >= limit)
+        count++;
+    }
+    return count;
+  }
+
+  #upgrade(request: Request, server: Server<SocketData>): Response | undefined {
+    const url = new URL(request.url);
+    const { path } = this.options;
+    if (path !== undefined && url.pathname !== path) {
+      return new Response(`nothing is served at ${url.pathname}, expected ${path}\n`, { status: 404 });
+    }
+    if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
+      return new Response("this port speaks WebSocket only: connect with ws://\n", {
+        status: 426,
+        headers: { Upgrade: "websocket", Connection: "Upgrade" },
+      });
+    }
+    const peer = server.requestIP(request);
+    const remoteAddr = this.options.remoteAddress.of(peer?.address ?? "", peer?.port ?? 0, request.headers);
+    let data: SocketData = REFUSED;
+    if (this.admit(remoteAddr)) {
+      data = new WebSocketConnection(this.ids.next(), remoteAddr, this, {
+        headers: Object.fromEntries(request.headers),
+        method: request.method,
+        requestUri: url.pathname + url.search,
+        serverProtocol: "HTTP/1.1",
+        host: request.headers.get("host") ?? "",
+        remoteAddr,
+      });
+    }
+    if (server.upgrade(request, { data })) return undefined;
+    this.stats.protocolErrors++;
+    return new Response("not a WebSocket upgrade: expected Sec-WebSocket-Key and Sec-WebSocket-Version: 13\n", {
+      status: 400,
+    });
+  }
+
+  #open(socket: Socket): void {
+    const connection = socket.data;
+    if (connection === REFUSED) {
+      socket.close(1013, "too many connections: try again later");
+      return;
+    }
+    connection.socket = socket;
+    connection.lastRead = this.sweeper.now;
+    const { handshake } = connection;
+    connection.handshake = undefined;
+    this.opened(connection);
+    this.script.opened(connection, handshake);
+  }
+
+  #message(socket: Socket, data: string | Buffer): void {
+    const connection = socket.data;
+    // After a close began, what the client still sends is not looked at (RFC 6455 section 1.4).
+    if (connection === REFUSED || !connection.open) return;
+    connection.lastRead = this.sweeper.now;
+    this.stats.readMessages++;
+    this.script.message(connection, data);
+  }
+
+  #heard(socket: Socket): void {
+    if (socket.data !== REFUSED) socket.data.lastRead = this.sweeper.now;
+  }
+
+  #close(socket: Socket, code: number, reason: string): void {
+    const connection = socket.data;
+    if (connection === REFUSED) return;
+    if (connection.open && code !== 1000 && code !== 1001 && code !== 1005) {
+      connection.closeReason ??= this.#abnormal(connection, code, reason);
+    }
+    connection.socket = undefined;
+    this.closed(connection);
+  }
+
+  /** Bun closes for protocol violations by itself and tells them by the reason; here they get their counter and log line. */
+  #abnormal(connection: WebSocketConnection, code: number, reason: string): string {
+    const who = `client ${connection.id} (${connection.remoteAddr})`;
+    if (reason === "Received too big message") {
+      this.stats.tooLarge++;
+      this.incidents.report(
+        "message too large",
+        `${who} closed with 1009: a message larger than readBufferSize (${this.limits.readBufferSize} bytes)`,
+      );
+      return `message larger than ${this.limits.readBufferSize} bytes`;
+    }
+    if (reason.startsWith("Received ")) {
+      this.stats.protocolErrors++;
+      this.incidents.report("protocol error", `${who} closed: ${reason.toLowerCase()}`);
+      return reason.toLowerCase();
+    }
+    return reason === "" ? `connection lost (${code})` : `${code} ${reason}`;
+  }
+}
