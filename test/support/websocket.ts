@@ -1,0 +1,85 @@
+/** A WebSocket client whose messages and close can be awaited in order. */
+export class TestSocket {
+  readonly #socket: WebSocket;
+  readonly #messages: (string | Buffer)[] = [];
+  readonly #waiting: ((message: string | Buffer) => void)[] = [];
+  readonly closed: Promise<{ code: number; reason: string }>;
+
+  static async connect(url: string, headers: Record<string, string> = {}): Promise<TestSocket> {
+    const client = new TestSocket(url, headers);
+    await client.#opened;
+    return client;
+  }
+
+  readonly #opened: Promise<void>;
+
+  constructor(url: string, headers: Record<string, string> = {}) {
+    this.#socket = new WebSocket(url, { headers });
+    this.#socket.binaryType = "nodebuffer";
+    this.#opened = new Promise((resolve, reject) => {
+      this.#socket.onopen = () => resolve();
+      this.#socket.onerror = () => reject(new Error(`cannot connect to ${url}`));
+    });
+    this.#opened.catch(() => {});
+    this.closed = new Promise((resolve) => {
+      this.#socket.onclose = (event) => resolve({ code: event.code, reason: event.reason });
+    });
+    this.#socket.onmessage = (event) => {
+      const taker = this.#waiting.shift();
+      if (taker !== undefined) taker(event.data);
+      else this.#messages.push(event.data);
+    };
+  }
+
+  send(data: string | Uint8Array): void {
+    this.#socket.send(data);
+  }
+
+  sendJson(value: unknown): void {
+    this.send(JSON.stringify(value));
+  }
+
+  ping(): void {
+    this.#socket.ping();
+  }
+
+  close(code?: number, reason?: string): void {
+    this.#socket.close(code, reason);
+  }
+
+  /** Drops the TCP connection without a close frame. */
+  terminate(): void {
+    this.#socket.terminate();
+  }
+
+  /** How many messages have arrived and were not taken. */
+  get pending(): number {
+    return this.#messages.length;
+  }
+
+  /** The next message, in the order of arrival. */
+  async next(timeoutMs = 10_000): Promise<string | Buffer> {
+    const first = this.#messages.shift();
+    if (first !== undefined) return first;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiting.splice(this.#waiting.indexOf(take), 1);
+        reject(new Error(`no message within ${timeoutMs} ms`));
+      }, timeoutMs);
+      const take = (message: string | Buffer) => {
+        clearTimeout(timer);
+        resolve(message);
+      };
+      this.#waiting.push(take);
+    });
+  }
+
+  async text(timeoutMs?: number): Promise<string> {
+    return String(await this.next(timeoutMs));
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: replies of every shape are compared by the tests
+  async json(timeoutMs?: number): Promise<any> {
+    return JSON.parse(await this.text(timeoutMs));
+  }
+}
