@@ -12,6 +12,12 @@ export type HostFunction = (L: LuaState) => number;
 
 export type CallStatus = "ok" | "yield" | "error";
 
+/** Called every so many instructions of the threads it is set on; it may raise an error. */
+export type CountHook = (L: LuaState) => void;
+
+/** Lua's own libraries, by the global they define; "_G" is the basic functions. */
+export type LibraryName = "_G" | "coroutine" | "table" | "string" | "math" | "utf8" | "os";
+
 export interface LuaState {
   // ---- stack
   getTop(): number;
@@ -26,6 +32,8 @@ export interface LuaState {
   replace(index: number): void;
   /** Makes room for `count` more values; throws a Lua error ("stack overflow") when that is too many. */
   checkStack(count: number): void;
+  /** Pops `count` values and pushes them on another thread of the same VM. */
+  moveTo(other: LuaState, count: number): void;
 
   // ---- push
   pushNil(): void;
@@ -43,6 +51,8 @@ export interface LuaState {
   /** A full userdata that carries a host value Lua code cannot look into. */
   pushUserdata(value: object): void;
   newTable(): void;
+  /** The table of global variables. */
+  pushGlobals(): void;
 
   // ---- read
   type(index: number): LuaType;
@@ -57,6 +67,9 @@ export interface LuaState {
   /** The bytes as text only when they are well-formed UTF-8. */
   toStrictText(index: number): string | undefined;
   toUserdata(index: number): object | undefined;
+  toThread(index: number): LuaState | undefined;
+  /** What identifies a table, function, userdata or thread; `undefined` for plain values. */
+  toPointer(index: number): object | undefined;
   rawLength(index: number): number;
   rawEqual(a: number, b: number): boolean;
 
@@ -89,26 +102,48 @@ export interface LuaState {
   // ---- call
   /** Calls unprotected: errors pass through to the enclosing protected call. */
   call(args: number, results: number): void;
+  /**
+   * Calls unprotected and allows the callee to yield: `continuation` runs on the results, after a yield too. To be returned
+   * from a host function. All results are kept.
+   */
+  callK(args: number, continuation: HostFunction): number;
   /** Calls protected; on "error" the message (with a traceback when `traceback`) is on top. */
   protectedCall(args: number, results: number, traceback?: boolean): "ok" | "error";
+  /** Like `callK`, protected: on `failed` the error value is on top. `handler` is the index of a message handler, or 0. */
+  protectedCallK(args: number, handler: number, continuation: (L: LuaState, failed: boolean) => number): number;
+  /** Raises the value on top as it is. */
+  raise(): never;
   /** Raises a Lua error, prefixed with the script position of the caller like luaL_error. */
   error(message: string): never;
   /** luaL_argerror: "bad argument #arg to 'name' (message)". */
   argError(arg: number, message: string): never;
   /** Loads Lua source; pushes the chunk, or the message on "error". `name` is what errors show, e.g. "lua/entry.lua". */
   load(source: Uint8Array | string, name: string): "ok" | "error";
+  /** Pops a value and makes it upvalue `i` of the function at `index`; false when it has no such upvalue. */
+  setUpvalue(index: number, i: number): boolean;
+  /** Opens one of Lua's own libraries as a global. */
+  openLibrary(name: LibraryName): void;
+  /** Calls `hook` every `count` instructions of this thread and of those created from it later. */
+  setCountHook(hook: CountHook, count: number): void;
   /** `script:line:` of the function `level` above the running host function, or "". */
   where(level: number): string;
   traceback(message: string): string;
 
   // ---- coroutines
+  /** A new thread of this VM, not pushed. Once its function has returned it can run another. */
   newThread(): LuaState;
-  /** Starts or continues this thread with `args` values on its stack; "error" leaves the message on top. */
-  resume(args: number): CallStatus;
+  pushThread(thread: LuaState): void;
+  /**
+   * Starts or continues this thread with `args` values on its stack; "error" leaves the message on top and the thread dead.
+   * `from` is the thread that resumes it, if any.
+   */
+  resume(args: number, from?: LuaState): CallStatus;
   /**
    * Yields the running coroutine with `results` values; when it is resumed, `continuation` runs in place of the caller.
    * To be returned from a host function: `return L.yield(0, k)`. Works inside pcall.
    */
   yield(results: number, continuation: HostFunction): number;
   isYieldable(): boolean;
+  /** "running" also when it waits for another thread that it resumed. */
+  threadStatus(): "suspended" | "running" | "dead";
 }
