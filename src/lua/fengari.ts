@@ -8,6 +8,7 @@ type Untyped = any;
 const {
   LUA_TNIL,
   LUA_TBOOLEAN,
+  LUA_TLIGHTUSERDATA,
   LUA_TNUMFLT,
   LUA_TNUMINT,
   LUA_TLNGSTR,
@@ -151,6 +152,10 @@ class FengariState implements LuaState {
     push(this, LUA_TUSERDATA, userdata);
   }
 
+  pushLightUserdata(value: object): void {
+    push(this, LUA_TLIGHTUSERDATA, value);
+  }
+
   newTable(): void {
     push(this, LUA_TTABLE, ltable.luaH_new(this));
   }
@@ -194,7 +199,8 @@ class FengariState implements LuaState {
 
   toUserdata(index: number): object | undefined {
     const value = at(this, index);
-    return value.type === LUA_TUSERDATA ? value.value.data : undefined;
+    if (value.type === LUA_TUSERDATA) return value.value.data;
+    return value.type === LUA_TLIGHTUSERDATA ? value.value : undefined;
   }
 
   toThread(index: number): LuaState | undefined {

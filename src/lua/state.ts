@@ -50,6 +50,8 @@ export interface LuaState {
   pushFunction(fn: HostFunction, upvalues?: number): void;
   /** A full userdata that carries a host value Lua code cannot look into. */
   pushUserdata(value: object): void;
+  /** A bare host value; two of the same object are equal. */
+  pushLightUserdata(value: object): void;
   newTable(): void;
   /** The table of global variables. */
   pushGlobals(): void;

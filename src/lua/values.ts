@@ -1,0 +1,165 @@
+import type { Failure } from "../hub/connection.ts";
+import type { Json, JsonObject } from "../json.ts";
+import { isJsonObject } from "../json.ts";
+import type { LuaState } from "./state.ts";
+
+/** How deep values may be nested, in both directions. */
+const MAX_DEPTH = 128;
+
+/** What `mix.null` is: JSON null as a value that a table can hold. */
+const NULL = Object.freeze({});
+
+/** Tables that are objects even when empty: those marked by `mix.json_object` and empty objects that came from JSON. */
+const objects = new WeakSet<object>();
+
+/** Pushes `mix.null`. */
+export function pushNull(L: LuaState): void {
+  L.pushLightUserdata(NULL);
+}
+
+/** Makes the table at `index` a JSON object, even when it is empty or has the keys of an array. */
+export function markObject(L: LuaState, index: number): void {
+  const table = L.toPointer(index);
+  if (table !== undefined) objects.add(table);
+}
+
+/**
+ * Pushes a JSON value: one value in any case, nil with a failure when it is nested too deep. Null becomes `mix.null`, integers
+ * Lua integers where they fit.
+ */
+export function pushJson(L: LuaState, value: Json): Failure {
+  const top = L.getTop();
+  if (pushNested(L, value, 0)) return undefined;
+  L.setTop(top);
+  L.pushNil();
+  return `nested deeper than ${MAX_DEPTH} levels`;
+}
+
+function pushNested(L: LuaState, value: Json, depth: number): boolean {
+  if (typeof value === "string") L.pushText(value);
+  else if (typeof value === "number") L.pushNumber(value);
+  else if (typeof value === "boolean") L.pushBoolean(value);
+  else if (value === null) pushNull(L);
+  else if (depth === MAX_DEPTH) return false;
+  else if (Array.isArray(value)) {
+    L.newTable();
+    for (let i = 0; i < value.length; i++) {
+      if (!pushNested(L, value[i]!, depth + 1)) return false;
+      L.rawSetIndex(-2, i + 1);
+    }
+  } else {
+    L.newTable();
+    let empty = true;
+    for (const key of Object.keys(value)) {
+      empty = false;
+      L.pushText(key);
+      if (!pushNested(L, value[key]!, depth + 1)) return false;
+      L.rawSet(-3);
+    }
+    if (empty) markObject(L, -1);
+  }
+  return true;
+}
+
+/**
+ * Reads the value at `index` as JSON. A table with exactly the keys 1 to n is an array, an empty one too unless it is marked
+ * as an object; any other table is an object, with number keys written in decimal.
+ */
+export function readJson(L: LuaState, index: number): { value: Json } | { error: string } {
+  const top = L.getTop();
+  try {
+    return { value: readNested(L, L.absIndex(index), []) };
+  } catch (thrown) {
+    if (!(thrown instanceof NotJson)) throw thrown;
+    L.setTop(top);
+    return { error: thrown.message };
+  }
+}
+
+/** Like `readJson`, for an object: the empty table is one too. */
+export function readJsonObject(L: LuaState, index: number): { value: JsonObject } | { error: string } {
+  const read = readJson(L, index);
+  if ("error" in read) return read;
+  if (isJsonObject(read.value)) return { value: read.value };
+  if (Array.isArray(read.value) && read.value.length === 0) return { value: {} };
+  return { error: "expected a table with string keys" };
+}
+
+class NotJson extends Error {}
+
+function readNested(L: LuaState, index: number, path: object[]): Json {
+  switch (L.type(index)) {
+    case "string": {
+      const text = L.toStrictText(index);
+      if (text === undefined) throw new NotJson("a string is not UTF-8: pass it through mix.base64_encode first");
+      return text;
+    }
+    case "number": {
+      const number = L.toNumber(index)!;
+      if (!Number.isFinite(number)) throw new NotJson(`${number} is not a number in JSON`);
+      return number;
+    }
+    case "boolean":
+      return L.toBoolean(index);
+    case "none":
+    case "nil":
+      return null;
+    case "table":
+      return readTable(L, index, path);
+    default:
+      if (L.toUserdata(index) === NULL) return null;
+      throw new NotJson(`a ${L.type(index)} has no JSON form`);
+  }
+}
+
+function readTable(L: LuaState, index: number, path: object[]): Json {
+  const table = L.toPointer(index)!;
+  if (path.includes(table)) throw new NotJson("a table contains itself");
+  if (path.length === MAX_DEPTH) throw new NotJson(`nested deeper than ${MAX_DEPTH} levels`);
+  path.push(table);
+  const read = objects.has(table)
+    ? readObject(L, index, path)
+    : (readArray(L, index, path) ?? readObject(L, index, path));
+  path.pop();
+  return read;
+}
+
+/** `undefined` when the table has other keys than 1 to n. */
+function readArray(L: LuaState, index: number, path: object[]): Json[] | undefined {
+  const length = L.rawLength(index);
+  let count = 0;
+  L.pushNil();
+  while (L.next(index)) {
+    L.pop();
+    count++;
+    if (count > length || L.type(-1) !== "number") {
+      L.pop();
+      return undefined;
+    }
+  }
+  const items: Json[] = [];
+  for (let i = 1; i <= length; i++) {
+    L.rawGetIndex(index, i);
+    items.push(readNested(L, L.getTop(), path));
+    L.pop();
+  }
+  return items;
+}
+
+function readObject(L: LuaState, index: number, path: object[]): JsonObject {
+  const object: JsonObject = {};
+  L.pushNil();
+  while (L.next(index)) {
+    const type = L.type(-2);
+    if (type !== "string" && type !== "number") throw new NotJson(`a table key is a ${type}, expected a string`);
+    const key = L.toStrictText(-2);
+    if (key === undefined) throw new NotJson("a table key is not UTF-8");
+    const value = readNested(L, L.getTop(), path);
+    // Assigning "__proto__" would change the object instead of its contents.
+    if (key === "__proto__")
+      Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
+    else object[key] = value;
+    L.pop();
+  }
+  return object;
+}
