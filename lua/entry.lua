@@ -1,0 +1,21 @@
+-- The script of the walk-through: whatever a client sends goes to the queue "foo", together with what is known about
+-- the client, for a backend to consume and to answer by mesh.send.
+
+function on_handshake(client_id, headers, server, conn)
+  conn:set_context_value("headers", headers)
+end
+
+function on_message(msg, conn)
+  local message, err = mix.json_encode({ msg = msg, ctx = conn:context() })
+  if err then
+    mix.log(mix.ERROR, "cannot encode the message: " .. err)
+    return
+  end
+  local _, push_err = mix.queue.push("foo", message)
+  if push_err then
+    mix.log(mix.ERROR, "cannot push to foo: " .. push_err)
+  end
+end
+
+function on_close(client_id, err, conn)
+end
