@@ -20,6 +20,17 @@ export type Candidate = Omit<NodeRecord, "number">;
 /** `joined`: registered and being renewed. `away`: the registry cannot be reached, the last known members stand. */
 export type RegistryState = "joining" | "joined" | "away" | "left";
 
+/** Counters since the start, for the metrics. */
+export interface RegistryStats {
+  stateChanges: number;
+  /** Renewals the registry confirmed. */
+  renewals: number;
+  /** Connections and renewals that failed. */
+  failures: number;
+  /** Text of the last failure. */
+  lastError: string | undefined;
+}
+
 /**
  * Who is alive, and where. Two implementations stand behind one test suite: `center-client.ts` (one TCP connection to the
  * center node) and `redis.ts` (keys with a TTL). An engine outlives its registry: while it is away, traffic goes on with the
@@ -28,6 +39,7 @@ export type RegistryState = "joining" | "joined" | "away" | "left";
 export interface Registry {
   readonly kind: "center" | "redis";
   readonly state: RegistryState;
+  readonly stats: Readonly<RegistryStats>;
 
   /**
    * Leases a node number, publishes the record and keeps both renewed until `leave`. Resolves with the record once
