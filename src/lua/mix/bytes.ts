@@ -1,0 +1,41 @@
+import type { LuaState } from "../state.ts";
+import { bytesArgument, failure, tableArgument } from "./arguments.ts";
+
+/** `mix.bytes_tostring(table)` and `mix.bytes_xor(s, key)`. */
+export function installBytes(L: LuaState): void {
+  L.pushFunction(bytesToString);
+  L.setField(-2, "bytes_tostring");
+  L.pushFunction(bytesXor);
+  L.setField(-2, "bytes_xor");
+}
+
+/** A table of byte values (0…255) as one string. */
+function bytesToString(L: LuaState): number {
+  tableArgument(L, 1);
+  const bytes = new Uint8Array(L.rawLength(1));
+  for (let i = 0; i < bytes.length; i++) {
+    L.rawGetIndex(1, i + 1);
+    const value = L.toNumber(-1);
+    L.pop();
+    if (value === undefined || !(value >= 0 && value <= 255) || !Number.isInteger(value)) {
+      return failure(L, `bytes_tostring: element ${i + 1} is not an integer from 0 to 255`);
+    }
+    bytes[i] = value;
+  }
+  L.pushBytes(bytes);
+  return 1;
+}
+
+/** Each byte of `s` xor-ed with the key, which repeats: WebSocket masking (RFC 6455 section 5.3), its own inverse. */
+function bytesXor(L: LuaState): number {
+  const bytes = bytesArgument(L, 1);
+  const key = bytesArgument(L, 2);
+  if (key.length === 0) L.argError(2, "a key of at least one byte expected, got an empty string");
+  const result = new Uint8Array(bytes.length);
+  for (let i = 0, k = 0; i < bytes.length; i++) {
+    result[i] = bytes[i]! ^ key[k]!;
+    if (++k === key.length) k = 0;
+  }
+  L.pushBytes(result);
+  return 1;
+}
