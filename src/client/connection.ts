@@ -71,7 +71,9 @@ export class Connection {
     return new Promise((resolve, reject) => {
       const fail = (reason: string) => {
         clearTimeout(timer);
+        // Node's own calls `onerror` again from `close`; ws throws an error that nobody listens for.
         socket.onopen = socket.onclose = null;
+        socket.onerror = () => {};
         socket.close();
         reject(new ConnmixError("unavailable", `cannot connect to ${url}: ${reason}`));
       };

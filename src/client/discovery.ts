@@ -71,7 +71,9 @@ export class Discovery {
         troubles.length = 0;
         break;
       } catch (error) {
-        troubles.push(`${url}: ${(error as Error).message}`);
+        const { message, cause } = error as Error;
+        // Node's fetch says only "fetch failed" and keeps the reason as the cause.
+        troubles.push(`${url}: ${cause instanceof Error && cause.message !== "" ? cause.message : message}`);
       }
     }
     if (troubles.length > 0 && !this.#aborter.signal.aborted) {
