@@ -1,0 +1,177 @@
+import type { Server } from "bun";
+import { messageOf, UserError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Operations } from "../mesh/operations.ts";
+import { type Access, type Grant, normalizeAddress } from "./access.ts";
+import { httpError, pathOf, type Route, Router } from "./http.ts";
+import { type NodeStatus, nodeRoutes } from "./node-routes.ts";
+import { operationRoutes } from "./operation-routes.ts";
+import { type AllowedOrigins, corsHeaders, originRefusal } from "./origin.ts";
+import type { Session, SessionLimits } from "./session.ts";
+import { type ApiStats, Sessions } from "./sockets.ts";
+
+export const WEBSOCKET_PATH = "/ws/v1";
+
+const NO_STATS: ApiStats = { clients: 0, requests: 0, slowClientsClosed: 0, readTimeouts: 0 };
+
+/** The longest idle time `Bun.serve` knows, in seconds. */
+const MAX_IDLE_TIMEOUT = 255;
+/** How long `stop` waits for clients to answer the close, in milliseconds. */
+const CLOSE_MS = 1000;
+
+export interface ApiServerOptions {
+  /** What the log calls it: `api server` or `center api server`. */
+  name: string;
+  /** 0 for any free port. */
+  port: number;
+  bind: string;
+  /** Shares the port with sibling processes. */
+  reusePort: boolean;
+  /** PEM texts. */
+  tls?: { cert: string; key: string } | undefined;
+  limits: SessionLimits;
+  access: Access;
+  /** Web pages of other origins that may use the API. */
+  allowedOrigins: AllowedOrigins;
+  status: NodeStatus;
+  /** What the API acts on; the center has none, and serves only its status. */
+  operations?: Operations | undefined;
+  /** Further routes, such as the console's. */
+  extraRoutes?: readonly Route[];
+  log: Log;
+}
+
+/** The API server of an engine, or the status server of a center: HTTP and, with operations, the WebSocket at `/ws/v1`. */
+export class ApiServer {
+  readonly #options: ApiServerOptions;
+  readonly #router: Router;
+  readonly #sessions: Sessions | undefined;
+  #server: Server<Session> | undefined;
+
+  constructor(options: ApiServerOptions) {
+    this.#options = options;
+    const { operations, limits, status, extraRoutes = [] } = options;
+    const operationList = operations === undefined ? [] : operationRoutes(operations, limits.readBufferSize);
+    this.#router = new Router(
+      [...operationList, ...nodeRoutes(status), ...extraRoutes],
+      operations === undefined ? [] : [`WebSocket ${WEBSOCKET_PATH}`],
+    );
+    this.#sessions = operations && new Sessions({ ...options, operations });
+  }
+
+  get stats(): ApiStats {
+    return this.#sessions?.stats ?? NO_STATS;
+  }
+
+  /** Listens; resolves with the port. Rejects with a `UserError` when the port cannot be had. */
+  async start(): Promise<number> {
+    const { name, port, bind, reusePort, tls, limits, access, log } = this.#options;
+    try {
+      this.#server = Bun.serve<Session>({
+        port,
+        hostname: bind,
+        reusePort,
+        idleTimeout: Math.min(Math.ceil(limits.readTimeout), MAX_IDLE_TIMEOUT),
+        // Bun answers longer bodies with an empty 413; below, `readBody` says what the limit is.
+        maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+        ...(tls && { tls }),
+        fetch: (request, server) => this.#fetch(request, server),
+        error: (error) => {
+          log.error(`${name}: ${error.stack ?? error.message}`);
+          return httpError(500, "internal error: see the log of this node");
+        },
+        websocket: this.#sessions?.handler ?? { message() {} },
+      });
+    } catch (thrown) {
+      await this.#sessions?.stop(0);
+      throw listenError(name, bind, port, thrown);
+    }
+    const actual = this.#server.port ?? port;
+    log.info(`start the ${name} (${bind}:${actual})`);
+    if (access.protectedMode) {
+      log.warn(`the ${name} lets in only clients on this machine: no users are configured (access.users)`);
+    }
+    return actual;
+  }
+
+  /** Closes WebSockets with 1001 and stops listening; takes no longer than about two seconds. */
+  async stop(): Promise<void> {
+    const server = this.#server;
+    if (server === undefined) return;
+    this.#server = undefined;
+    await this.#sessions?.stop(CLOSE_MS);
+    // A stop that waits for its connections may never end; what is left after the wait is cut.
+    await Promise.race([server.stop(false), Bun.sleep(CLOSE_MS)]);
+    await Promise.race([server.stop(true), Bun.sleep(CLOSE_MS)]);
+  }
+
+  #fetch(request: Request, server: Server<Session>): Response | undefined | Promise<Response> {
+    const cors = corsHeaders(request.headers, this.#options.allowedOrigins);
+    if (cors === undefined) return this.#respond(request, server);
+    if (request.method === "OPTIONS") return new Response(null, { status: 204, headers: cors });
+    const response = this.#respond(request, server);
+    return response === undefined ? undefined : withHeaders(response, cors);
+  }
+
+  #respond(request: Request, server: Server<Session>): Response | undefined | Promise<Response> {
+    const path = pathOf(request.url);
+    const upgrade = this.#sessions !== undefined && path === WEBSOCKET_PATH;
+    const routes = this.#router.at(path);
+    const route = routes.find(
+      ({ method }) => method === request.method || (method === "GET" && request.method === "HEAD"),
+    );
+    if (route?.role === "open") return route.handle(request, undefined);
+
+    const { access, allowedOrigins, log } = this.#options;
+    const address = server.requestIP(request)?.address ?? "";
+    const grant = access.check(address, request.headers.get("authorization"));
+    if ("status" in grant) {
+      const challenge =
+        grant.status === 401 ? { "www-authenticate": 'Basic realm="connmix", charset="UTF-8"' } : undefined;
+      if (grant.status === 403) log.warn(`api client ${normalizeAddress(address)} refused: ${grant.message}`);
+      return httpError(grant.status, grant.message, challenge);
+    }
+    const refusal = originRefusal(request.headers, allowedOrigins, access.protectedMode);
+    if (refusal !== undefined) return httpError(403, refusal);
+
+    if (upgrade) return this.#upgrade(request, server, address, grant);
+    if (routes.length === 0) return this.#router.notFound(path);
+    if (route === undefined) {
+      const allow = routes.map(({ method }) => method).join(", ");
+      return httpError(405, `${path} is for ${allow}, found ${request.method}`, { allow });
+    }
+    if (!grant[route.role]) {
+      return httpError(403, `${path} needs the role ${route.role}, which this user does not have`);
+    }
+    return route.handle(request, grant);
+  }
+
+  #upgrade(request: Request, server: Server<Session>, address: string, grant: Grant): Response | undefined {
+    if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
+      return httpError(426, `${WEBSOCKET_PATH} speaks WebSocket only: connect with ws://`, {
+        upgrade: "websocket",
+        connection: "Upgrade",
+      });
+    }
+    const session = this.#sessions?.session(normalizeAddress(address), grant);
+    if (session !== undefined && server.upgrade(request, { data: session })) return undefined;
+    return httpError(400, "not a WebSocket upgrade: expected Sec-WebSocket-Key and Sec-WebSocket-Version: 13");
+  }
+}
+
+async function withHeaders(response: Response | Promise<Response>, headers: Record<string, string>): Promise<Response> {
+  const given = await response;
+  for (const [name, value] of Object.entries(headers)) given.headers.set(name, value);
+  return given;
+}
+
+function listenError(name: string, bind: string, port: number, thrown: unknown): UserError {
+  const { code } = thrown as { code?: string };
+  const reason =
+    code === "EADDRINUSE"
+      ? "the port is in use by another process: stop that one or set another port (apiServer.port)"
+      : code === "EACCES"
+        ? "permission denied: ports below 1024 need privileges"
+        : messageOf(thrown);
+  return new UserError(`cannot start the ${name} on ${bind}:${port}: ${reason}`);
+}

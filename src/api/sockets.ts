@@ -1,0 +1,148 @@
+import type { WebSocketHandler } from "bun";
+import type { Log } from "../log.ts";
+import type { Operations } from "../mesh/operations.ts";
+import type { Access, Grant } from "./access.ts";
+import { type ApiSocket, Session, type SessionLimits } from "./session.ts";
+
+const SWEEP_MS = 500;
+
+/** Plain counters, read when metrics are scraped. */
+export interface ApiStats {
+  clients: number;
+  requests: number;
+  slowClientsClosed: number;
+  readTimeouts: number;
+}
+
+export interface SessionsOptions {
+  operations: Operations;
+  access: Access;
+  limits: SessionLimits;
+  log: Log;
+}
+
+/** The open connections of the WebSocket API: their limits, their clock and their end. */
+export class Sessions {
+  readonly stats: ApiStats = { clients: 0, requests: 0, slowClientsClosed: 0, readTimeouts: 0 };
+  readonly handler: WebSocketHandler<Session>;
+  readonly #options: SessionsOptions;
+  readonly #open = new Set<Session>();
+  readonly #unwatch: () => void;
+  readonly #timer: Timer;
+  #now = performance.now();
+  #emptied: (() => void) | undefined;
+
+  constructor(options: SessionsOptions) {
+    this.#options = options;
+    const { limits } = options;
+    this.handler = {
+      maxPayloadLength: limits.readBufferSize,
+      backpressureLimit: limits.writeBufferSize,
+      // Bun would close without a code; a session closes itself when a send is refused.
+      closeOnBackpressureLimit: false,
+      // Bun's own time-out is coarse and answered by its own pings; the sweep below keeps the time.
+      idleTimeout: 0,
+      sendPings: false,
+      open: (socket) => this.#opened(socket),
+      message: (socket, data) => this.#message(socket, data),
+      ping: (socket) => this.#heard(socket),
+      pong: (socket) => this.#heard(socket),
+      drain: (socket) => socket.data.drained(),
+      close: (socket, code, reason) => this.#closed(socket, code, reason),
+    };
+    this.#unwatch = options.access.watch(() => this.#recheck());
+    this.#timer = setInterval(() => this.#sweep(), SWEEP_MS);
+  }
+
+  /** The state of a connection that is about to be upgraded. */
+  session(address: string, grant: Grant): Session {
+    const { operations, limits } = this.#options;
+    return new Session(operations, address, grant, limits, this.#now, (session, reason) => this.#slow(session, reason));
+  }
+
+  /** Closes every connection with 1001; resolves when all are gone, or after `timeoutMs`. */
+  async stop(timeoutMs: number): Promise<void> {
+    this.#unwatch();
+    clearInterval(this.#timer);
+    if (this.#open.size === 0) return;
+    const emptied = new Promise<void>((resolve) => {
+      this.#emptied = resolve;
+    });
+    for (const session of [...this.#open]) session.close(1001, "the engine is stopping");
+    await Promise.race([emptied, Bun.sleep(timeoutMs)]);
+  }
+
+  #opened(socket: ApiSocket): void {
+    const session = socket.data;
+    session.opened(socket);
+    this.#open.add(session);
+    this.stats.clients++;
+    // The users may have changed between the check of the upgrade request and now.
+    this.#recheckOne(session);
+  }
+
+  #message(socket: ApiSocket, data: string | Buffer): void {
+    const session = socket.data;
+    session.lastRead = this.#now;
+    this.stats.requests += session.message(data);
+  }
+
+  #heard(socket: ApiSocket): void {
+    socket.data.lastRead = this.#now;
+  }
+
+  #closed(socket: ApiSocket, code: number, reason: string): void {
+    const session = socket.data;
+    if (!this.#open.delete(session)) return;
+    this.stats.clients--;
+    session.closed();
+    // What Bun ends by itself (a message too large, a frame against the protocol) has a reason that starts so.
+    if (reason.startsWith("Received ")) {
+      this.#options.log.warn(
+        `api client ${session.address} closed (${code}): ${reason.toLowerCase()}; a request may have ${this.#options.limits.readBufferSize} bytes`,
+      );
+    }
+    if (this.#open.size === 0) this.#emptied?.();
+  }
+
+  #slow(session: Session, reason: string): void {
+    if (!this.#open.has(session)) return;
+    this.stats.slowClientsClosed++;
+    this.#options.log.warn(`api client ${session.address} is too slow and is closed with 1013: ${reason}`);
+    session.close(1013, "too slow: try again later");
+  }
+
+  #sweep(): void {
+    const { readTimeout, writeTimeout } = this.#options.limits;
+    this.#now = performance.now();
+    for (const session of this.#open) {
+      if (readTimeout > 0 && this.#now - session.lastRead > readTimeout * 1000) {
+        this.stats.readTimeouts++;
+        session.close(1001, `nothing was received for ${readTimeout} seconds: send a ping now and then`);
+      } else if (
+        writeTimeout > 0 &&
+        session.blockedSince > 0 &&
+        this.#now - session.blockedSince > writeTimeout * 1000
+      ) {
+        this.#slow(
+          session,
+          `it took nothing for ${writeTimeout} seconds (writeTimeout), ${session.waitingBytes()} bytes wait`,
+        );
+      }
+    }
+  }
+
+  #recheck(): void {
+    for (const session of [...this.#open]) this.#recheckOne(session);
+  }
+
+  #recheckOne(session: Session): void {
+    const grant = this.#options.access.renew(session.grant, session.address);
+    if (grant !== undefined) {
+      session.grant = grant;
+      return;
+    }
+    this.#options.log.info(`api client ${session.address} is closed with 1008: access.users no longer lets it in`);
+    session.close(1008, "the access rules have changed");
+  }
+}
