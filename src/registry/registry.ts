@@ -1,3 +1,12 @@
+/** What an engine was doing at its last renewal: counters since its start, for the console and the center's metrics. */
+export interface NodeLoad {
+  clients: number;
+  channels: number;
+  readMessages: number;
+  sentMessages: number;
+  publishes: number;
+}
+
 /** One engine as the others and the client libraries know it. */
 export interface NodeRecord {
   /** Ten lower-case letters and digits, new at every start. */
@@ -13,6 +22,8 @@ export interface NodeRecord {
   startedAt: number;
   /** Protocol and port of each server, for the console and `connmix nodes`. */
   servers: { protocol: "websocket" | "socket"; port: number }[];
+  /** Carried by each renewal; absent until the first. */
+  load?: NodeLoad;
 }
 
 export type Candidate = Omit<NodeRecord, "number">;

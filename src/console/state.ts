@@ -1,0 +1,21 @@
+import type { TopicStats } from "../hub/queue.ts";
+import type { NodeRecord } from "../registry/registry.ts";
+
+/** What the console page asks for once a second: counters as they stand; the page makes rates of them. */
+export interface ConsoleState {
+  node: { id: string; role: "center" | "engine"; version: string; registry: string; uptime: number };
+  members: NodeRecord[];
+  /** This engine's own traffic; absent on a center. */
+  engine?: {
+    clients: number;
+    channels: number;
+    readMessages: number;
+    sentMessages: number;
+    publishes: number;
+    topics: ({ name: string } & TopicStats)[];
+    /** The channels with the most subscribers here, at most twenty. */
+    topChannels: { name: string; subscribers: number }[];
+  };
+  /** The latest log lines, oldest first. */
+  log: string[];
+}
