@@ -184,10 +184,10 @@ function need(code: string, size: number, left: number): void {
   if (size > left) throw new PackError(`Type ${code}: not enough input, need ${size}, have ${left}`);
 }
 
-/** The name, numbered when the letter has a repeater; without a name just the number. */
+/** The name, numbered when the repeater is not 1; without a name just the number. */
 function keyOf(field: Field, index: number | undefined): string | number {
   if (field.name === "") return index ?? 1;
-  const key = index === undefined || field.repeat === undefined ? field.name : field.name + index;
+  const key = index === undefined || (field.repeat ?? 1) === 1 ? field.name : field.name + index;
   return /^(?:0|-?[1-9]\d{0,8})$/.test(key) ? Number(key) : key;
 }
 
@@ -224,5 +224,6 @@ function unpackMove(code: string, repeat: Field["repeat"], position: number, len
     return position + count;
   }
   if (count > length) throw new PackError(`Type @: outside of string`);
-  return count;
+  // A repeater of 0 does nothing for any letter, in PHP for @ too.
+  return count === 0 ? position : count;
 }

@@ -71,7 +71,7 @@ export function parseUrl(url: string): UrlParts {
     parts.host = hostOf(authority.slice(at + 1));
   }
   parts.path = unescaped(rest);
-  if (escaped(parts.path, PATH) !== rest) parts.rawPath = rest;
+  if (rest !== "*" && escaped(parts.path, PATH) !== rest) parts.rawPath = rest;
   return parts;
 }
 
