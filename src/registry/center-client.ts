@@ -114,7 +114,8 @@ export class CenterClient implements Registry, CenterLinkEvents {
     const text = this.#explain(reason, refused);
     this.stats.failures++;
     // An outage is told once, not at each attempt; that the center has changed is news.
-    if (this.#state === "joined" || (refused && text !== this.stats.lastError)) this.#options.log.warn(text);
+    const news = this.#state === "joined" || (this.#state === "away" && refused && text !== this.stats.lastError);
+    if (news) this.#options.log.warn(text);
     this.stats.lastError = text;
     if (this.#state === "joining") {
       this.#setState("left");
