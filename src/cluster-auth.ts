@@ -53,8 +53,3 @@ export function verifyProof(secret: string | undefined, challenge: Challenge, pr
   const found = Buffer.from(proof);
   return expected.length === found.length && timingSafeEqual(expected, found);
 }
-
-/** Whether `address`, as a socket reports its peer, is on this machine: the only peers accepted without a secret. */
-export function isLoopback(address: string): boolean {
-  return address === "::1" || /^(::ffff:)?127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(address);
-}

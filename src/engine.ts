@@ -1,13 +1,345 @@
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { customAlphabet } from "nanoid";
+import { Access } from "./api/access.ts";
+import { ApiServer } from "./api/server.ts";
+import { builtinFiles } from "./builtin.ts";
+import { ClientIds } from "./client-id.ts";
+import { type Entry, entryOf } from "./config/entry.ts";
 import type { LoadedConfig } from "./config/load.ts";
-import { UserError } from "./errors.ts";
-import type { Log } from "./log.ts";
+import type { ClusterConfig, Config, ServerConfig } from "./config/schema.ts";
+import { consoleRoutes } from "./console/console.ts";
+import type { ConsoleState } from "./console/state.ts";
+import { Hub } from "./hub/hub.ts";
+import { Queues } from "./hub/queue.ts";
+import type { Log, OwnLog } from "./log.ts";
+import { loadScript } from "./lua/runtime.ts";
+import type { Script } from "./lua/script.ts";
+import { Mesh } from "./mesh/mesh.ts";
 import type { RunningNode } from "./node.ts";
+import { CenterClient } from "./registry/center-client.ts";
+import { RedisRegistry } from "./registry/redis.ts";
+import type { NodeLoad, NodeRecord, Registry } from "./registry/registry.ts";
+import { Incidents } from "./server/incidents.ts";
+import type { Limits, Port, PortParts } from "./server/port.ts";
+import { RemoteAddress } from "./server/remote-address.ts";
+import { SocketPort } from "./server/socket.ts";
+import { Sweeper } from "./server/sweeper.ts";
+import { WebSocketPort } from "./server/websocket.ts";
+import { outgoingAddress } from "./this-machine.ts";
+import { VERSION } from "./version.ts";
 
-/** Placeholder until the engine is composed. */
+export interface EngineOptions {
+  /** Which of the processes that share the ports this is, and how many there are (`-p N`). */
+  worker?: number;
+  workers?: number;
+  /** Development: web pages of any origin may use the API. */
+  anyOrigin?: boolean;
+}
+
+const newNodeId = customAlphabet("0123456789abcdefghijklmnopqrstuvwxyz", 10);
+
+/** What may wait for one connection whose callback waits. */
+const MAILBOX = { messages: 1024, bytes: 4 * 1024 * 1024 };
+const TOP_CHANNELS = 20;
+
+/** One listening port, the script behind it, and how the log names both. */
+interface Server {
+  port: Port;
+  script: Script;
+  listening: number;
+  label: string;
+}
+
+/** Builds an engine from its parts and starts it. Rejects with a `UserError`, with everything stopped, when a step fails. */
 export async function startEngine(
-  _loaded: LoadedConfig,
-  _log: Log,
-  _options: { worker?: number; workers?: number } = {},
+  loaded: LoadedConfig,
+  log: OwnLog,
+  options: EngineOptions = {},
 ): Promise<RunningNode> {
-  throw new UserError("the engine is not composed yet");
+  const engine = new Engine(loaded, log, options);
+  try {
+    await engine.start();
+  } catch (thrown) {
+    await engine.abort();
+    throw thrown;
+  }
+  return engine;
+}
+
+class Engine implements RunningNode {
+  readonly #loaded: LoadedConfig;
+  #config: Config;
+  readonly #log: OwnLog;
+  readonly #shared: boolean;
+  readonly #id = newNodeId();
+  readonly #startedAt = Date.now();
+  readonly #hub = new Hub();
+  readonly #ids = new ClientIds(0);
+  readonly #queues: Queues;
+  readonly #mesh: Mesh;
+  readonly #registry: Registry;
+  readonly #access: Access;
+  readonly #api: ApiServer;
+  readonly #sweeper: Sweeper;
+  readonly #incidents: Incidents;
+  #servers: Server[] = [];
+  #members: NodeRecord[] = [];
+  #draining = false;
+
+  constructor(loaded: LoadedConfig, log: OwnLog, options: EngineOptions) {
+    const { config } = loaded;
+    const { cluster, engine } = config;
+    this.#loaded = loaded;
+    this.#config = config;
+    this.#log = log;
+    this.#shared = (options.workers ?? 1) > 1;
+    this.#queues = new Queues(engine.luavm.queue);
+    this.#sweeper = new Sweeper(this.#hub);
+    this.#incidents = new Incidents(log);
+    this.#mesh = new Mesh({
+      hub: this.#hub,
+      queues: this.#queues,
+      log,
+      nodeId: this.#id,
+      clusterName: cluster.name,
+      secret: cluster.secret,
+      version: VERSION,
+      bind: engine.meshPoint.bind,
+      // Workers are nodes of their own: the first has the configured mesh port, the others any free one.
+      port: (options.worker ?? 0) === 0 ? engine.meshPoint.port : 0,
+    });
+    this.#registry = createRegistry(cluster, engine.centerRegistry, log);
+    this.#registry.load = () => this.#load();
+    this.#access = new Access(config.access.users);
+    this.#api = new ApiServer({
+      ...engine.apiServer,
+      name: "api server",
+      reusePort: this.#shared,
+      tls: certificate(engine.apiServer.tls),
+      limits: engine.apiServer,
+      access: this.#access,
+      allowedOrigins: options.anyOrigin ? "*" : [],
+      operations: this.#mesh,
+      status: {
+        version: VERSION,
+        nodes: () => this.#members,
+        metrics: () => this.#metrics(),
+        ready: () => this.#notReady(),
+      },
+      extraRoutes: consoleRoutes(() => this.#consoleState()),
+      log,
+    });
+  }
+
+  /** In the order in which each step needs the one before; the ports let clients in last, when the number is known. */
+  async start(): Promise<void> {
+    const { engine, cluster } = this.#config;
+    for (const [index, server] of engine.servers.entries()) this.#servers.push(this.#openServer(server, index));
+    const meshPort = await this.#mesh.listen();
+    const apiPort = await this.#api.start();
+    this.#registry.onMembers = (members) => {
+      this.#members = members;
+      this.#mesh.setMembers(members);
+    };
+    this.#registry.onState = (state) => {
+      if (state === "away") this.#log.warn("the registry is away: going on with the last known members");
+    };
+    this.#registry.onRenumbered = (record) => this.#renumbered(record);
+    const record = await this.#registry.join({
+      id: this.#id,
+      host: cluster.advertise ?? outgoingAddress(),
+      meshPort,
+      apiPort,
+      version: VERSION,
+      startedAt: this.#startedAt,
+      servers: this.#servers.map(({ port, listening }) => ({ protocol: port.protocol, port: listening })),
+    });
+    this.#ids.renumber(record.number);
+    this.#mesh.start(record);
+    this.#sweeper.start();
+    for (const [index, { port, listening, label }] of this.#servers.entries()) {
+      port.accepting = true;
+      this.#log.info(`start the protocol server ${label} (${engine.servers[index]?.bind}:${listening})`);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#draining = true;
+    const { drainTimeout } = this.#config;
+    const deadline = performance.now() + drainTimeout * 1000 * 0.9;
+    this.#log.info(`drain: ${this.#hub.connectionCount} clients, at most ${drainTimeout} s`);
+    for (const { port } of this.#servers) port.stopListening();
+    await this.#registry.leave();
+    await within(deadline, Promise.all(this.#servers.map(({ port }) => port.drain((drainTimeout * 1000) / 2))));
+    await this.#emptyQueues(deadline);
+    const left = this.#hub.connectionCount;
+    if (left > 0) this.#log.warn(`drain: ${left} clients did not leave in time and are cut off`);
+    await this.abort();
+    this.#log.info("drain: done");
+  }
+
+  /** Stops whatever has been started, in reverse order. */
+  async abort(): Promise<void> {
+    for (const { port } of this.#servers) port.terminate();
+    this.#sweeper.stop();
+    await Promise.all(this.#servers.map(({ script }) => script.stop()));
+    await this.#registry.leave();
+    await this.#api.stop();
+    await this.#mesh.stop();
+  }
+
+  reconfigure(config: Config): void {
+    this.#config = config;
+    this.#access.replace(config.access.users);
+    this.#api.limits = config.engine.apiServer;
+    for (const [index, { port }] of this.#servers.entries()) {
+      const server = config.engine.servers[index];
+      if (server !== undefined) port.limits = limitsOf(server);
+    }
+  }
+
+  #openServer(server: ServerConfig, index: number): Server {
+    const entry = entryOf(this.#loaded, index);
+    const script = loadScript({
+      entry,
+      protocol: server.protocol,
+      byteCodeExpires: server.byteCodeExpires,
+      maxExecTime: () => this.#config.engine.luavm.maxExecTime,
+      mailbox: MAILBOX,
+      libraryFolders: libraryFolders(entry, this.#loaded.root),
+      builtins: builtinFiles,
+      host: {
+        hub: this.#hub,
+        operations: this.#mesh,
+        log: this.#log,
+        nodeId: this.#id,
+        options: server.options,
+        redis: this.#config.engine.luavm.redis,
+      },
+    });
+    const parts: PortParts = {
+      hub: this.#hub,
+      ids: this.#ids,
+      script,
+      sweeper: this.#sweeper,
+      incidents: this.#incidents,
+      log: this.#log,
+    };
+    const options = {
+      port: server.port,
+      bind: server.bind,
+      reusePort: this.#shared,
+      tls: certificate(server.tls),
+      limits: limitsOf(server),
+      remoteAddress: new RemoteAddress(server.trustedProxies),
+    };
+    const port =
+      server.protocol === "websocket"
+        ? new WebSocketPort({ ...options, path: server.path }, parts)
+        : new SocketPort(options, parts);
+    return { port, script, listening: port.listen(), label: "path" in entry ? entry.path : entry.name };
+  }
+
+  /** Another node has this one's number: ids issued under it lead there now, so their clients have to come anew. */
+  #renumbered(record: NodeRecord): void {
+    this.#log.warn(
+      `this node has number ${record.number} now: its ${this.#hub.connectionCount} clients are closed with 1012`,
+    );
+    this.#ids.renumber(record.number);
+    this.#mesh.renumber(record);
+    for (const connection of [...this.#hub.connections()]) {
+      connection.closeReason ??= "the node was renumbered";
+      connection.close(1012, "service restart: connect again");
+    }
+  }
+
+  /** Consumers that read get what waits here; what nobody takes in time is lost with the process, and said so. */
+  async #emptyQueues(deadline: number): Promise<void> {
+    const waiting = () => {
+      let served = 0;
+      let all = 0;
+      for (const { depth, consumers } of this.#queues.stats().values()) {
+        all += depth;
+        if (consumers > 0) served += depth;
+      }
+      return { served, all };
+    };
+    while (waiting().served > 0 && performance.now() < deadline) await Bun.sleep(20);
+    const { all } = waiting();
+    if (all > 0) this.#log.warn(`drain: ${all} queued messages have no consumer and are lost`);
+  }
+
+  #notReady(): string | undefined {
+    if (this.#draining) return "draining";
+    if (this.#registry.state !== "joined") return `registry ${this.#registry.state}`;
+    const unreachable = this.#mesh.unlinked();
+    if (unreachable.length > 0) return `no mesh link to ${unreachable.join(", ")}`;
+    return undefined;
+  }
+
+  #load(): NodeLoad {
+    let readMessages = 0;
+    let sentMessages = 0;
+    for (const { port } of this.#servers) {
+      readMessages += port.stats.readMessages;
+      sentMessages += port.stats.sentMessages;
+    }
+    const { connectionCount: clients, channelCount: channels } = this.#hub;
+    return { clients, channels, readMessages, sentMessages, publishes: this.#mesh.stats.publishes };
+  }
+
+  #consoleState(): ConsoleState {
+    const load = this.#load();
+    const topics = [...this.#queues.stats()].map(([name, stats]) => ({ name, ...stats }));
+    const topChannels = [...this.#hub.channels()]
+      .map((name) => ({ name, subscribers: this.#hub.subscribers(name) }))
+      .sort((a, b) => b.subscribers - a.subscribers)
+      .slice(0, TOP_CHANNELS);
+    return {
+      node: {
+        id: this.#id,
+        role: "engine",
+        version: VERSION,
+        registry: `${this.#registry.kind} ${this.#registry.state}`,
+        uptime: (Date.now() - this.#startedAt) / 1000,
+      },
+      members: this.#members.map((member) => (member.id === this.#id ? { ...member, load } : member)),
+      engine: { ...load, topics, topChannels },
+      log: [...this.#log.recent()],
+    };
+  }
+
+  async #metrics(): Promise<string> {
+    return "";
+  }
+}
+
+function createRegistry(cluster: ClusterConfig, centerRegistry: string, log: Log): Registry {
+  if (cluster.registry === "center") {
+    return new CenterClient({ address: centerRegistry, cluster: cluster.name, secret: cluster.secret, log });
+  }
+  return new RedisRegistry({ ...cluster.redis, cluster: cluster.name, ttl: cluster.redis.ttl * 1000, log });
+}
+
+function limitsOf(server: ServerConfig): Limits {
+  return { ...server, maxConnections: server.maxConnections === 0 ? Number.POSITIVE_INFINITY : server.maxConnections };
+}
+
+function certificate(tls: { cert: string; key: string } | undefined): { cert: string; key: string } | undefined {
+  return tls && { cert: readFileSync(tls.cert, "utf8"), key: readFileSync(tls.key, "utf8") };
+}
+
+/** Where `require` looks: beside the entry script, then in the configuration's `lua` folder. */
+function libraryFolders(entry: Entry, root: string): string[] {
+  const shared = join(root, "lua");
+  return "path" in entry ? [dirname(entry.path), shared] : [shared];
+}
+
+/** Waits for `work`, but not beyond `deadline` (of `performance.now()`). */
+async function within(deadline: number, work: Promise<unknown>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, Math.max(0, deadline - performance.now()));
+  await Promise.race([work, promise]);
+  clearTimeout(timer);
 }

@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from "node:crypto";
+import { isThisMachine, plainAddress } from "../this-machine.ts";
 
 /** `read`: ping, version, nodes, metrics, console. `write`: everything that acts on clients, channels and topics. */
 export type Role = "read" | "write";
@@ -33,19 +34,9 @@ interface Entry {
 
 const LOOPBACK_GRANT: Grant = { user: undefined, read: true, write: true };
 
-/** An IPv4 address that arrived on an IPv6 socket (`::ffff:10.0.0.1`) in its usual form. */
-export function normalizeAddress(address: string): string {
-  return address.toLowerCase().startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
-}
-
-export function isLoopback(address: string): boolean {
-  const normal = normalizeAddress(address);
-  return normal === "::1" || /^127\.\d+\.\d+\.\d+$/.test(normal);
-}
-
 function hostMatcher(pattern: string): (address: string) => boolean {
   if (pattern === "*") return () => true;
-  const parts = normalizeAddress(pattern).split("*");
+  const parts = plainAddress(pattern).split("*");
   const escaped = parts.map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, "\\$&"));
   const expression = new RegExp(`^${escaped.join("[^.:]*")}$`, "i");
   return (address) => expression.test(address);
@@ -90,9 +81,9 @@ export class Access {
 
   /** Lets a caller in by its address and `Authorization` header, or says why not. */
   check(address: string, authorization: string | null): Grant | Refusal {
-    const from = normalizeAddress(address);
+    const from = plainAddress(address);
     if (this.protectedMode) {
-      if (isLoopback(from)) return LOOPBACK_GRANT;
+      if (isThisMachine(from)) return LOOPBACK_GRANT;
       return {
         status: 403,
         message: `no users are configured, so only clients on this machine are let in, and this one comes from ${from}: add a user under access.users in the configuration and send its name and password (HTTP Basic)`,
@@ -122,9 +113,9 @@ export class Access {
 
   /** The grant that holds now for a caller who was let in with `grant` before; undefined when it no longer is. */
   renew(grant: Grant, address: string): Grant | undefined {
-    const from = normalizeAddress(address);
+    const from = plainAddress(address);
     const { user } = grant;
-    if (this.protectedMode) return isLoopback(from) ? LOOPBACK_GRANT : undefined;
+    if (this.protectedMode) return isThisMachine(from) ? LOOPBACK_GRANT : undefined;
     if (user === undefined) return undefined;
     return this.#entries.find(
       (entry) => entry.user.username === user.username && entry.user.password === user.password && entry.allows(from),

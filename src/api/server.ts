@@ -2,7 +2,8 @@ import type { Server } from "bun";
 import { messageOf, UserError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Operations } from "../mesh/operations.ts";
-import { type Access, type Grant, normalizeAddress } from "./access.ts";
+import { plainAddress } from "../this-machine.ts";
+import type { Access, Grant } from "./access.ts";
 import { httpError, pathOf, type Route, Router } from "./http.ts";
 import { type NodeStatus, nodeRoutes } from "./node-routes.ts";
 import { operationRoutes } from "./operation-routes.ts";
@@ -12,7 +13,7 @@ import { type ApiStats, Sessions } from "./sockets.ts";
 
 export const WEBSOCKET_PATH = "/ws/v1";
 
-const NO_STATS: ApiStats = { clients: 0, requests: 0, slowClientsClosed: 0, readTimeouts: 0 };
+const NO_STATS: ApiStats = { clients: 0, requests: 0, slowClients: 0, readTimeouts: 0 };
 
 /** The longest idle time `Bun.serve` knows, in seconds. */
 const MAX_IDLE_TIMEOUT = 255;
@@ -128,7 +129,7 @@ export class ApiServer {
     if ("status" in grant) {
       const challenge =
         grant.status === 401 ? { "www-authenticate": 'Basic realm="connmix", charset="UTF-8"' } : undefined;
-      if (grant.status === 403) log.warn(`api client ${normalizeAddress(address)} refused: ${grant.message}`);
+      if (grant.status === 403) log.warn(`api client ${plainAddress(address)} refused: ${grant.message}`);
       return httpError(grant.status, grant.message, challenge);
     }
     const refusal = originRefusal(request.headers, allowedOrigins, access.protectedMode);
@@ -153,7 +154,7 @@ export class ApiServer {
         connection: "Upgrade",
       });
     }
-    const session = this.#sessions?.session(normalizeAddress(address), grant);
+    const session = this.#sessions?.session(plainAddress(address), grant);
     if (session !== undefined && server.upgrade(request, { data: session })) return undefined;
     return httpError(400, "not a WebSocket upgrade: expected Sec-WebSocket-Key and Sec-WebSocket-Version: 13");
   }

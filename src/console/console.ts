@@ -1,3 +1,4 @@
+import type { Route } from "../api/http.ts";
 import type { ConsoleState } from "./state.ts";
 
 /** The page works with nothing from elsewhere; it may connect to any engine, because the try-it panel does. */
@@ -10,13 +11,23 @@ const PAGE_HEADERS = {
   "Referrer-Policy": "no-referrer",
 };
 
-/** `GET /console` and `GET /console/state`; access has been checked by the caller. */
-export function createConsole(state: () => ConsoleState): Record<string, () => Response | Promise<Response>> {
-  return {
-    "/console": async () => {
-      const { PAGE } = await import("./page.ts");
-      return new Response(PAGE, { headers: PAGE_HEADERS });
+/** `GET /console`, the page, and `GET /console/state`, what it polls; both for users with the role `read`. */
+export function consoleRoutes(state: () => ConsoleState): Route[] {
+  return [
+    {
+      path: "/console",
+      method: "GET",
+      role: "read",
+      async handle() {
+        const { PAGE } = await import("./page.ts");
+        return new Response(PAGE, { headers: PAGE_HEADERS });
+      },
     },
-    "/console/state": () => Response.json(state(), { headers: { "Cache-Control": "no-store" } }),
-  };
+    {
+      path: "/console/state",
+      method: "GET",
+      role: "read",
+      handle: () => Response.json(state(), { headers: { "Cache-Control": "no-store" } }),
+    },
+  ];
 }

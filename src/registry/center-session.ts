@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
-import { type Challenge, createNonce, createProof, isLoopback, isNonce, verifyProof } from "../cluster-auth.ts";
+import { type Challenge, createNonce, createProof, isNonce, verifyProof } from "../cluster-auth.ts";
 import type { Log } from "../log.ts";
+import { isThisMachine } from "../this-machine.ts";
 import {
   type CenterMessage,
   HANDSHAKE_LIMIT,
@@ -46,7 +47,7 @@ export class CenterSession {
       () => this.#socket.close(`no registration within ${HANDSHAKE_LIMIT / 1000} s`),
       HANDSHAKE_LIMIT,
     );
-    if (owner.secret === undefined && !isLoopback(socket.remoteAddress ?? "")) {
+    if (owner.secret === undefined && !isThisMachine(socket.remoteAddress ?? "")) {
       this.refuse(
         "without a secret only engines on the center's own machine are accepted: set the same cluster.secret on center and engines",
       );

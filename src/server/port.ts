@@ -73,6 +73,8 @@ export abstract class Port implements Fanout {
   readonly incidents: Incidents;
   readonly log: Log;
   limits: Limits;
+  /** Clients are let in once the engine has its node number, and no more once it drains. */
+  accepting = false;
   protected readonly ids: ClientIds;
   #clients = 0;
   #drained: (() => void) | undefined;
@@ -104,11 +106,17 @@ export abstract class Port implements Fanout {
   abstract unsubscribe(connection: ServerConnection, channel: string): void;
   abstract publish(channel: string, data: Payload, subscribers: number): number;
 
-  /** Listens; returns the port (a configured 0 takes any free one). Throws a `UserError` when the port cannot be had. */
+  /**
+   * Takes the port and returns it (a configured 0 takes any free one); clients are turned away until `accepting`. Throws a
+   * `UserError` when the port cannot be had.
+   */
   abstract listen(): number;
 
-  /** Accepts no more; connections stay. */
+  /** Gives the port back; connections stay. */
   abstract stopListening(): void;
+
+  /** Ends what is left, at once. */
+  abstract terminate(): void;
 
   /** False when `maxConnections` is reached: the caller turns the client away. */
   protected admit(remoteAddr: string): boolean {
@@ -138,7 +146,7 @@ export abstract class Port implements Fanout {
 
   /**
    * Runs `on_close` for every connection, closes it with 1001 after that, and resolves when all are gone. The closes are
-   * spread over up to `spreadMs`; what is left after `timeoutMs` is cut.
+   * spread over up to `spreadMs`.
    */
   async drain(spreadMs: number): Promise<void> {
     const all = [...this.hub.connections()].filter((connection) => connection.fanout === this) as ServerConnection[];

@@ -1,4 +1,5 @@
 import { BlockList, isIP, isIPv6 } from "node:net";
+import { plainAddress } from "../this-machine.ts";
 
 /**
  * Tells who a client is: the peer of its TCP connection or, when that peer is a trusted proxy, whom the proxy names in
@@ -35,11 +36,6 @@ export class RemoteAddress {
     }
     return join(address, port);
   }
-}
-
-/** IPv4 clients of a socket bound to IPv6 appear as ::ffff:1.2.3.4. */
-export function plainAddress(address: string): string {
-  return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
 }
 
 function join(address: string, port: number): string {

@@ -165,7 +165,12 @@ export class SocketPort extends Port {
   }
 
   override stopListening(): void {
+    this.accepting = false;
     this.#listener?.stop(false);
+  }
+
+  override terminate(): void {
+    this.#listener?.stop(true);
   }
 
   override subscribe(connection: SocketConnection, channel: string): void {
@@ -192,7 +197,7 @@ export class SocketPort extends Port {
 
   #open(socket: ClientSocket): void {
     const remoteAddr = this.options.remoteAddress.of(socket.remoteAddress, socket.remotePort);
-    if (!this.admit(remoteAddr)) {
+    if (!this.accepting || !this.admit(remoteAddr)) {
       socket.end();
       return;
     }

@@ -125,7 +125,12 @@ export class WebSocketPort extends Port {
   }
 
   override stopListening(): void {
+    this.accepting = false;
     void this.#server?.stop(false);
+  }
+
+  override terminate(): void {
+    void this.#server?.stop(true);
   }
 
   override subscribe(connection: WebSocketConnection, channel: string): void {
@@ -163,6 +168,7 @@ export class WebSocketPort extends Port {
   }
 
   #upgrade(request: Request, server: Server<SocketData>): Response | undefined {
+    if (!this.accepting) return new Response("starting or draining: try again\n", { status: 503 });
     const url = new URL(request.url);
     const { path } = this.options;
     if (path !== undefined && url.pathname !== path) {

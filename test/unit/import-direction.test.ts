@@ -8,7 +8,7 @@ import { Glob } from "bun";
  */
 const SRC = resolve(import.meta.dir, "../../src");
 
-const LEAVES = ["errors", "json", "log", "client-id", "cluster-auth", "version", "node"];
+const LEAVES = ["errors", "json", "log", "client-id", "cluster-auth", "this-machine", "version", "node"];
 const MAY_IMPORT: Record<string, string[]> = {
   hub: [],
   registry: ["config"],
