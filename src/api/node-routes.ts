@@ -26,7 +26,9 @@ export function nodeJson(node: NodeRecord) {
     version: node.version,
     /** Seconds since 1970. */
     started_at: Math.floor(node.startedAt / 1000),
-    servers: node.servers.map(({ protocol, port }) => ({ protocol, port })),
+    servers: node.servers,
+    /** Clients, channels and message counts at the last renewal; absent until the first. */
+    load: node.load,
   };
 }
 

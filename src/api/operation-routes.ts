@@ -41,7 +41,7 @@ async function readJson(request: Request, limit: number): Promise<{ body: unknow
 /** `run` gives the result as JSON text, or why it failed. */
 function operation(
   path: string,
-  limit: number,
+  limit: () => number,
   run: (body: unknown, dialect: Dialect) => Promise<string | ApiError>,
 ): Route {
   return {
@@ -49,7 +49,7 @@ function operation(
     method: "POST",
     role: "write",
     async handle(request) {
-      const json = await readJson(request, limit);
+      const json = await readJson(request, limit());
       if (json instanceof Response) return json;
       const dialect = dialectOf(json.body);
       const outcome = await run(json.body, dialect);
@@ -59,11 +59,11 @@ function operation(
 }
 
 /**
- * The HTTP API. A body is what would be `params` on the WebSocket: one object, or an array of them, in either dialect. An API
+ * The HTTP API; `bodyLimit` in bytes. A body is what would be `params` on the WebSocket: one object, or an array of them, in either dialect. An API
  * error is status 200 with the error set. Short results of a single send or publish leave out what is plain: `{"s":true}`,
  * `{"s":9,"f":0}`; those of an array have all counts, as on the WebSocket.
  */
-export function operationRoutes(operations: Operations, bodyLimit: number): Route[] {
+export function operationRoutes(operations: Operations, bodyLimit: () => number): Route[] {
   return [
     operation("/v1/mesh/send", bodyLimit, async (body, dialect) => {
       const entries = readSendings(body);
@@ -91,7 +91,7 @@ export function operationRoutes(operations: Operations, bodyLimit: number): Rout
       method: "POST",
       role: "write",
       async handle(request, grant) {
-        const json = await readJson(request, bodyLimit);
+        const json = await readJson(request, bodyLimit());
         if (json instanceof Response) return json;
         return jsonResponse(await batch(operations, grant!, json.body));
       },

@@ -47,12 +47,15 @@ export class ApiServer {
   readonly #options: ApiServerOptions;
   readonly #router: Router;
   readonly #sessions: Sessions | undefined;
+  #limits: SessionLimits;
   #server: Server<Session> | undefined;
 
   constructor(options: ApiServerOptions) {
     this.#options = options;
     const { operations, limits, status, extraRoutes = [] } = options;
-    const operationList = operations === undefined ? [] : operationRoutes(operations, limits.readBufferSize);
+    this.#limits = limits;
+    const operationList =
+      operations === undefined ? [] : operationRoutes(operations, () => this.#limits.readBufferSize);
     this.#router = new Router(
       [...operationList, ...nodeRoutes(status), ...extraRoutes],
       operations === undefined ? [] : [`WebSocket ${WEBSOCKET_PATH}`],
@@ -62,6 +65,12 @@ export class ApiServer {
 
   get stats(): ApiStats {
     return this.#sessions?.stats ?? NO_STATS;
+  }
+
+  /** The limits of new connections and of HTTP bodies. */
+  set limits(limits: SessionLimits) {
+    this.#limits = limits;
+    if (this.#sessions !== undefined) this.#sessions.limits = limits;
   }
 
   /** Listens; resolves with the port. Rejects with a `UserError` when the port cannot be had. */

@@ -59,6 +59,10 @@ export class Session implements Caller, EventSink {
 
   /** A text or binary message; both carry JSON in UTF-8. Returns how many requests it held. */
   message(data: string | Uint8Array): number {
+    if (longerThan(data, this.limits.readBufferSize)) {
+      this.close(1009, `a request may have ${this.limits.readBufferSize} bytes`);
+      return 0;
+    }
     if (data === "ping") {
       this.sendText("pong");
       return 1;
@@ -78,9 +82,10 @@ export class Session implements Caller, EventSink {
     const sent = socket.sendText(text);
     if (sent > 0) return true;
     if (this.blockedSince === 0) this.blockedSince = performance.now();
-    if (sent < 0) return true;
-    this.onSlow(this, `${this.waitingBytes()} bytes wait for it (writeBufferSize is ${this.limits.writeBufferSize})`);
-    return false;
+    const waiting = socket.getBufferedAmount();
+    if (sent < 0 && waiting <= this.limits.writeBufferSize) return true;
+    this.onSlow(this, `${waiting} bytes wait for it (writeBufferSize is ${this.limits.writeBufferSize})`);
+    return sent < 0;
   }
 
   waitingBytes(): number {
@@ -151,6 +156,12 @@ export class Session implements Caller, EventSink {
     // After the reply: no event comes before the answer to its consume request.
     if (this.consumer.held) this.consumer.resume();
   }
+}
+
+function longerThan(data: string | Uint8Array, bytes: number): boolean {
+  if (data.length > bytes) return true;
+  // One UTF-16 code unit is three bytes of UTF-8 at most.
+  return typeof data === "string" && data.length * 3 > bytes && Buffer.byteLength(data) > bytes;
 }
 
 function parseMessage(data: string | Uint8Array): ApiRequest | ApiRequest[] {

@@ -5,12 +5,15 @@ import type { Access, Grant } from "./access.ts";
 import { type ApiSocket, Session, type SessionLimits } from "./session.ts";
 
 const SWEEP_MS = 500;
+/** Bun's own limits are fixed once it listens, ours may change: its stand above, for frames that are far beyond any request. */
+const HARD_READ_LIMIT = 16 * 1024 * 1024;
+const HARD_WRITE_LIMIT = 2 ** 31 - 1;
 
 /** Plain counters, read when metrics are scraped. */
 export interface ApiStats {
   clients: number;
   requests: number;
-  slowClientsClosed: number;
+  slowClients: number;
   readTimeouts: number;
 }
 
@@ -23,8 +26,10 @@ export interface SessionsOptions {
 
 /** The open connections of the WebSocket API: their limits, their clock and their end. */
 export class Sessions {
-  readonly stats: ApiStats = { clients: 0, requests: 0, slowClientsClosed: 0, readTimeouts: 0 };
+  readonly stats: ApiStats = { clients: 0, requests: 0, slowClients: 0, readTimeouts: 0 };
   readonly handler: WebSocketHandler<Session>;
+  /** Those of new connections. */
+  limits: SessionLimits;
   readonly #options: SessionsOptions;
   readonly #open = new Set<Session>();
   readonly #unwatch: () => void;
@@ -34,11 +39,11 @@ export class Sessions {
 
   constructor(options: SessionsOptions) {
     this.#options = options;
-    const { limits } = options;
+    this.limits = options.limits;
     this.handler = {
-      maxPayloadLength: limits.readBufferSize,
-      backpressureLimit: limits.writeBufferSize,
-      // Bun would close without a code; a session closes itself when a send is refused.
+      maxPayloadLength: Math.max(options.limits.readBufferSize, HARD_READ_LIMIT),
+      backpressureLimit: HARD_WRITE_LIMIT,
+      // Bun would close without a code; a session sees to its own end.
       closeOnBackpressureLimit: false,
       // Bun's own time-out is coarse and answered by its own pings; the sweep below keeps the time.
       idleTimeout: 0,
@@ -56,8 +61,10 @@ export class Sessions {
 
   /** The state of a connection that is about to be upgraded. */
   session(address: string, grant: Grant): Session {
-    const { operations, limits } = this.#options;
-    return new Session(operations, address, grant, limits, this.#now, (session, reason) => this.#slow(session, reason));
+    const { operations } = this.#options;
+    return new Session(operations, address, grant, this.limits, this.#now, (session, reason) =>
+      this.#slow(session, reason),
+    );
   }
 
   /** Closes every connection with 1001; resolves when all are gone, or after `timeoutMs`. */
@@ -97,9 +104,9 @@ export class Sessions {
     this.stats.clients--;
     session.closed();
     // What Bun ends by itself (a message too large, a frame against the protocol) has a reason that starts so.
-    if (reason.startsWith("Received ")) {
+    if (code === 1009 || reason.startsWith("Received ")) {
       this.#options.log.warn(
-        `api client ${session.address} closed (${code}): ${reason.toLowerCase()}; a request may have ${this.#options.limits.readBufferSize} bytes`,
+        `api client ${session.address} closed (${code}): ${reason}; a request may have ${session.limits.readBufferSize} bytes`,
       );
     }
     if (this.#open.size === 0) this.#emptied?.();
@@ -107,15 +114,15 @@ export class Sessions {
 
   #slow(session: Session, reason: string): void {
     if (!this.#open.has(session)) return;
-    this.stats.slowClientsClosed++;
+    this.stats.slowClients++;
     this.#options.log.warn(`api client ${session.address} is too slow and is closed with 1013: ${reason}`);
     session.close(1013, "too slow: try again later");
   }
 
   #sweep(): void {
-    const { readTimeout, writeTimeout } = this.#options.limits;
     this.#now = performance.now();
     for (const session of this.#open) {
+      const { readTimeout, writeTimeout } = session.limits;
       if (readTimeout > 0 && this.#now - session.lastRead > readTimeout * 1000) {
         this.stats.readTimeouts++;
         session.close(1001, `nothing was received for ${readTimeout} seconds: send a ping now and then`);

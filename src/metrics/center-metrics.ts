@@ -1,0 +1,22 @@
+import { MetricSet } from "./metric-set.ts";
+
+export interface CenterSources {
+  version: string;
+  /** Open TCP connections to the registry. */
+  registryChannels(): number;
+  /** Clients of all engines. */
+  clients(): number;
+  /** Registered engines. */
+  engineNodes(): number;
+}
+
+/** The metrics of a center. */
+export function createCenterMetrics(sources: CenterSources): MetricSet {
+  const metrics = new MetricSet(sources.version);
+  metrics.gauge("connmix_center_registry_channels_total", "Open connections to the registry", [], () => [
+    [sources.registryChannels()],
+  ]);
+  metrics.gauge("connmix_center_registry_clients", "Clients connected to all engines", [], () => [[sources.clients()]]);
+  metrics.gauge("connmix_center_registry_engine_nodes", "Registered engines", [], () => [[sources.engineNodes()]]);
+  return metrics;
+}
