@@ -1,0 +1,47 @@
+import { cpuSeconds } from "../process-usage.ts";
+import { Histogram } from "../statistics.ts";
+import type { Assignment, Measurement } from "./load.ts";
+
+/** What a load counts while it runs: messages, and the time each took. */
+export class Tally {
+  messages = 0;
+  readonly latency = new Histogram();
+  readonly #failed = Promise.withResolvers<never>();
+
+  constructor() {
+    // A failure before the measuring began is kept for `measure`, not reported as unhandled.
+    this.#failed.promise.catch(() => {});
+  }
+
+  /** Ends the run: what is measured from here on would be wrong. */
+  fail(error: Error): void {
+    this.#failed.reject(error);
+  }
+
+  /** Lets the load that is already running warm up, then measures it. */
+  measure({ pids, warmupSeconds, seconds }: Assignment): Promise<Measurement> {
+    return Promise.race([this.#failed.promise, this.#window(pids, warmupSeconds, seconds)]);
+  }
+
+  async #window(pids: readonly number[], warmupSeconds: number, seconds: number): Promise<Measurement> {
+    await Bun.sleep(warmupSeconds * 1000);
+    const serverBefore = cpuSeconds(pids);
+    const clientBefore = process.cpuUsage();
+    const start = performance.now();
+    this.messages = 0;
+    this.latency.clear();
+    await Bun.sleep(seconds * 1000);
+    const { messages } = this;
+    if (messages === 0) throw new Error("nothing came back in the measured time");
+    const elapsed = (performance.now() - start) / 1000;
+    const client = process.cpuUsage(clientBefore);
+    return {
+      messages,
+      seconds: elapsed,
+      serverCpuSeconds: cpuSeconds(pids) - serverBefore,
+      clientCpuSeconds: (client.user + client.system) / 1e6,
+      p50: this.latency.percentile(0.5),
+      p99: this.latency.percentile(0.99),
+    };
+  }
+}

@@ -1,0 +1,3 @@
+function on_message(msg, conn)
+  conn:send(msg.data)
+end

@@ -1,0 +1,85 @@
+import { join } from "node:path";
+import type { Assignment, Measurement } from "./load/load.ts";
+import { type ContenderResult, figures, type RowResult, rowResult } from "./result.ts";
+import type { Contender, Row, Scale } from "./row.ts";
+import { CLIENT_CORE, pinned, type Running } from "./server-process.ts";
+
+const LOAD_CLIENT = join(import.meta.dir, "load/main.ts");
+
+/** A contender while its row runs. */
+interface Entrant {
+  contender: Contender;
+  server?: Running;
+  rounds: Measurement[];
+  absent?: string;
+  failed?: boolean;
+}
+
+/** Measures all contenders of a row in turn, as often as there are rounds. A contender that fails does not stop the others. */
+export async function measureRow(row: Row, scale: Scale, progress: (what: string) => void): Promise<RowResult> {
+  const entrants = row.contenders.map((contender): Entrant => {
+    const absent = contender.unavailable?.();
+    return { contender, rounds: [], ...(absent === undefined ? {} : { absent }) };
+  });
+  try {
+    for (let round = 1; round <= scale.rounds; round++) {
+      for (const entrant of entrants) {
+        if (entrant.absent !== undefined) continue;
+        progress(`${row.id}: ${entrant.contender.name}, round ${round} of ${scale.rounds}`);
+        try {
+          entrant.server ??= await entrant.contender.start();
+          entrant.rounds.push(await measure(entrant.contender, entrant.server, scale));
+        } catch (error) {
+          entrant.absent = error instanceof Error ? error.message : String(error);
+          entrant.failed = true;
+        }
+        if (row.fresh || entrant.failed) await stop(entrant);
+      }
+    }
+  } finally {
+    await Promise.all(entrants.map(stop));
+  }
+  const first = entrants[0]!.rounds;
+  return rowResult(
+    row,
+    entrants.map(({ contender: { name, role }, rounds, absent, failed }): ContenderResult => {
+      const medians = figures(row.figure, rounds, first);
+      return {
+        name,
+        role,
+        ...(medians === undefined ? {} : { figures: medians }),
+        ...(absent === undefined ? {} : { absent }),
+        ...(failed === undefined ? {} : { failed }),
+        rounds,
+      };
+    }),
+  );
+}
+
+async function stop(entrant: Entrant): Promise<void> {
+  const { server } = entrant;
+  delete entrant.server;
+  await server?.stop();
+}
+
+/** One round, its load in a process of its own. */
+async function measure(contender: Contender, server: Running, scale: Scale): Promise<Measurement> {
+  const assignment: Assignment = {
+    load: contender.load(server),
+    pids: server.pids(),
+    warmupSeconds: scale.warmupSeconds,
+    seconds: scale.seconds,
+  };
+  const client = Bun.spawn(pinned([process.execPath, LOAD_CLIENT, JSON.stringify(assignment)], CLIENT_CORE), {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [output, errors, code] = await Promise.all([
+    new Response(client.stdout).text(),
+    new Response(client.stderr).text(),
+    client.exited,
+  ]);
+  if (code !== 0) throw new Error(errors.trim() || `the load client ended with ${code}`);
+  return JSON.parse(output);
+}

@@ -1,0 +1,39 @@
+import type { Load } from "./load/load.ts";
+import type { Running } from "./server-process.ts";
+
+/** One server in a row. The row's first contender is what the others are compared with. */
+export interface Contender {
+  name: string;
+  role: "control" | "connmix" | "peer";
+  /** Why it cannot run here, in words; undefined when it can. */
+  unavailable?: () => string | undefined;
+  start: () => Promise<Running>;
+  load: (server: Running) => Load;
+}
+
+/** What a row is judged by. `cpu`: server CPU µs per message. `throughput`: messages a second. `memory`: bytes per connection. `latency`: median µs. */
+export type Figure = "cpu" | "throughput" | "memory" | "latency";
+
+/** What connmix is to reach: at most or at least this ratio to the first contender, or at most this figure. */
+export type Reach = { ratioAtMost: number } | { ratioAtLeast: number } | { atMost: number };
+
+export interface Row {
+  id: string;
+  title: string;
+  /** What is counted: message, delivery, connect, … */
+  unit: string;
+  figure: Figure;
+  reach?: Reach;
+  /** A server is started anew for each round: its memory is the figure. */
+  fresh?: boolean;
+  contenders: Contender[];
+}
+
+/** What differs between a full and a quick run. */
+export interface Scale {
+  rounds: number;
+  warmupSeconds: number;
+  seconds: number;
+  /** Connections of the memory row. */
+  idleConnections: number;
+}

@@ -1,0 +1,106 @@
+import { apiTarget, connmix } from "../connmix.ts";
+import { control } from "../control.ts";
+import type { EchoLoad, SendLoad, Target } from "../load/load.ts";
+import { socketIo, socketIoRedis } from "../peer.ts";
+import type { Contender, Row } from "../row.ts";
+import type { Running } from "../server-process.ts";
+
+const PIPELINED = 64;
+const DATA = "send".repeat(16);
+const SOCKET_IO = "/socket.io/?EIO=4&transport=websocket";
+const REQUEST = JSON.stringify({ method: "mesh.send", params: [{ client_id: "{id}", data: DATA }], id: 1 });
+
+/** To clients on the engine (or node) whose `port` it is, through the API of the first. */
+function connmixLoad(port: string, inFlight: number, clients: number) {
+  return (server: Running): SendLoad => ({
+    kind: "send",
+    targets: [{ port: server.ports[port]!, protocol: "websocket", greetings: 1 }],
+    clients,
+    sender: apiTarget(server),
+    request: REQUEST,
+    inFlight,
+  });
+}
+
+function socketIoLoad(port: string) {
+  return ({ ports }: Running): SendLoad => {
+    const target = (name: string): Target => ({
+      port: ports[name]!,
+      protocol: "websocket",
+      path: SOCKET_IO,
+      hello: [{ after: 0, message: "40" }],
+      greetings: 2,
+    });
+    return {
+      kind: "send",
+      targets: [target(port)],
+      clients: 100,
+      sender: target("api"),
+      request: `420["send","{id}","${DATA}"]`,
+      idPattern: `"sid":"([^"]+)"`,
+      inFlight: PIPELINED,
+    };
+  };
+}
+
+const jsonEcho = control(
+  "bare Bun.serve, JSON parsed and made",
+  "json-echo.ts",
+  ({ ports }): EchoLoad => ({
+    kind: "echo",
+    targets: [{ port: ports.api!, protocol: "websocket" }],
+    connections: 1,
+    inFlight: PIPELINED,
+    message: REQUEST.replace("{id}", "1463786910324359"),
+  }),
+);
+
+function pipelined(where: string, ratioAtMost: number, title: string, ...contenders: Contender[]): Row {
+  return {
+    id: `send-${where}`,
+    title: `mesh.send over the WebSocket API, pipelined, ${title}`,
+    unit: "request",
+    figure: "cpu",
+    reach: { ratioAtMost },
+    contenders: [jsonEcho, ...contenders],
+  };
+}
+
+const roundTrip: Row = {
+  id: "send-round-trip",
+  title: "mesh.send to a client on the other engine, one at a time: round trip",
+  unit: "request",
+  figure: "latency",
+  contenders: [
+    control(
+      "bare TCP ping-pong",
+      "line-echo.ts",
+      ({ ports }): EchoLoad => ({
+        kind: "echo",
+        targets: [{ port: ports.client!, protocol: "lines" }],
+        connections: 1,
+        inFlight: 1,
+        message: DATA,
+      }),
+    ),
+    connmix("connmix", { entry: "subscribe.lua", engines: 2, allCores: true }, connmixLoad("client2", 1, 1)),
+  ],
+};
+
+export const sendRows = [
+  pipelined(
+    "local",
+    3,
+    "the client on this engine",
+    connmix("connmix", { entry: "subscribe.lua" }, connmixLoad("client", PIPELINED, 100)),
+    socketIo(socketIoLoad("client")),
+  ),
+  pipelined(
+    "remote",
+    6,
+    "the client on another engine",
+    connmix("connmix", { entry: "subscribe.lua", engines: 2 }, connmixLoad("client2", PIPELINED, 100)),
+    socketIoRedis(socketIoLoad("client2")),
+  ),
+  roundTrip,
+];
