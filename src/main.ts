@@ -9,17 +9,38 @@ import {
   runCommand,
   type SubCommandsDef,
 } from "citty";
+import { call } from "./commands/call.ts";
 import { center } from "./commands/center.ts";
 import { check } from "./commands/check.ts";
+import { consume } from "./commands/consume.ts";
 import { dev } from "./commands/dev.ts";
 import { engine } from "./commands/engine.ts";
+import { examples } from "./commands/examples.ts";
 import { init } from "./commands/init.ts";
+import { nodes } from "./commands/nodes.ts";
+import { publish } from "./commands/publish.ts";
+import { send } from "./commands/send.ts";
 import { single } from "./commands/single.ts";
+import { top } from "./commands/top.ts";
 import { version } from "./commands/version.ts";
-import { UserError } from "./errors.ts";
+import { messageOf, UserError } from "./errors.ts";
 import { NAME, VERSION, versionLine } from "./version.ts";
 
-const commands: SubCommandsDef = { dev, single, center, engine, init, check, version };
+const commands: SubCommandsDef = {
+  dev,
+  single,
+  center,
+  engine,
+  init,
+  check,
+  nodes,
+  send,
+  publish,
+  consume,
+  call,
+  top,
+  version,
+};
 
 const connmix = defineCommand({
   meta: { name: NAME, version: VERSION, description: "A gateway for long connections, scripted in Lua" },
@@ -37,7 +58,9 @@ async function run([name, ...rest]: string[]): Promise<void> {
     const problem = name === undefined ? "no command given" : `unknown command ${JSON.stringify(name)}`;
     throw new UserError(`${problem}\n\n${await usage(connmix)}`, USAGE);
   }
-  if (rest.includes("-h") || rest.includes("--help")) return console.log(await usage(command, connmix));
+  if (rest.includes("-h") || rest.includes("--help")) {
+    return console.log((await usage(command, connmix)) + examplesOf(name!));
+  }
   const problem = problemWith(rest, command);
   if (problem) throw new UserError(`${problem}\n\n${await usage(command, connmix)}`, USAGE);
   await runCommand(command, { rawArgs: rest });
@@ -49,10 +72,21 @@ async function usage(command: CommandDef, parent?: CommandDef): Promise<string> 
   return process.stdout.isTTY && process.stderr.isTTY ? text : stripVTControlCharacters(text);
 }
 
+function examplesOf(name: string): string {
+  const lines = examples[name];
+  return lines === undefined ? "" : `\nEXAMPLES\n\n${lines.map((line) => `  ${line}`).join("\n")}\n`;
+}
+
 /** What citty lets pass: options it does not know, options without their value, too many arguments. */
 function problemWith(rawArgs: string[], command: CommandDef): string | undefined {
   const definitions = (command.args ?? {}) as ArgsDef;
-  const { _: positionals, ...options } = parseArgs(rawArgs, definitions);
+  let parsed: ReturnType<typeof parseArgs>;
+  try {
+    parsed = parseArgs(rawArgs, definitions);
+  } catch (thrown) {
+    return messageOf(thrown);
+  }
+  const { _: positionals, ...options } = parsed;
   for (const [option, value] of Object.entries(options)) {
     const definition = Object.entries(definitions).find(
       ([name, known]) => name === option || ("alias" in known && known.alias === option),
@@ -62,7 +96,8 @@ function problemWith(rawArgs: string[], command: CommandDef): string | undefined
     if (definition.type === "string" && value === "") return `${dashed} needs a value`;
   }
   const places = Object.values(definitions).filter(({ type }) => type === "positional").length;
-  if (positionals.length > places) return `unexpected argument ${JSON.stringify(positionals[places])}`;
+  const open = Object.values(definitions).some(({ type, valueHint }) => type === "positional" && valueHint === "...");
+  if (!open && positionals.length > places) return `unexpected argument ${JSON.stringify(positionals[places])}`;
   return undefined;
 }
 

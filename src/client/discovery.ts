@@ -1,5 +1,6 @@
 import { backoff, LONGEST } from "./backoff.ts";
-import { basicAuthorization, type Credentials } from "./websocket.ts";
+import { get } from "./http.ts";
+import type { Credentials } from "./websocket.ts";
 
 /** One engine of the cluster as `/v1/nodes` lists it. */
 export interface Node {
@@ -71,9 +72,7 @@ export class Discovery {
         troubles.length = 0;
         break;
       } catch (error) {
-        const { message, cause } = error as Error;
-        // Node's fetch says only "fetch failed" and keeps the reason as the cause.
-        troubles.push(`${url}: ${cause instanceof Error && cause.message !== "" ? cause.message : message}`);
+        troubles.push((error as Error).message);
       }
     }
     if (troubles.length > 0 && !this.#aborter.signal.aborted) {
@@ -86,13 +85,11 @@ export class Discovery {
 
   async #ask(url: string): Promise<Node[]> {
     const { credentials, requestTimeout } = this.#options;
-    const response = await fetch(new URL("/v1/nodes", url), {
-      headers: credentials ? { authorization: basicAuthorization(credentials) } : {},
-      signal: AbortSignal.any([this.#aborter.signal, AbortSignal.timeout(requestTimeout)]),
-    });
-    if (!response.ok) throw new Error(`answered ${response.status}: ${(await response.text()).trim().slice(0, 200)}`);
+    const signal = AbortSignal.any([this.#aborter.signal, AbortSignal.timeout(requestTimeout)]);
+    const response = await get(url, "/v1/nodes", credentials, signal);
     const body: unknown = await response.json();
-    if (!isNodeList(body)) throw new Error('its /v1/nodes is not {"nodes":[{"id","api_server"}]}; is this connmix?');
+    if (!isNodeList(body))
+      throw new Error(`${url}: its /v1/nodes is not {"nodes":[{"id","api_server"}]}; is this connmix?`);
     return body.nodes;
   }
 }

@@ -1,0 +1,35 @@
+import { ConnmixError } from "./error.ts";
+import { basicAuthorization, type Credentials } from "./websocket.ts";
+
+/** GETs a path of an API server; rejects with `unavailable`, saying why, for anything but an answer of 200. */
+export async function get(
+  url: string,
+  path: string,
+  credentials: Credentials | undefined,
+  signal: AbortSignal,
+): Promise<Response> {
+  const headers: Record<string, string> = credentials ? { authorization: basicAuthorization(credentials) } : {};
+  let response: Response;
+  try {
+    response = await fetch(new URL(path, url), { headers, signal });
+  } catch (error) {
+    throw new ConnmixError("unavailable", `${url}: ${reasonOf(error as Error)}`);
+  }
+  if (response.ok) return response;
+  throw new ConnmixError("unavailable", `${url}: ${response.status} for ${path}: ${await refusal(response)}`);
+}
+
+/** Node's fetch says only "fetch failed" and keeps the reason as the cause. */
+function reasonOf({ message, cause }: Error): string {
+  return cause instanceof Error && cause.message !== "" ? cause.message : message;
+}
+
+/** The message of an API server's error, or the beginning of what something else answered. */
+async function refusal(response: Response): Promise<string> {
+  const text = await response.text();
+  try {
+    return (JSON.parse(text) as { error: { message: string } }).error.message;
+  } catch {
+    return text.trim().slice(0, 200);
+  }
+}
