@@ -1,19 +1,30 @@
 import { startCenter } from "./center.ts";
 import type { LoadedConfig } from "./config/load.ts";
 import { startEngine } from "./engine.ts";
-import type { Log } from "./log.ts";
+import type { OwnLog } from "./log.ts";
 import type { RunningCenter, RunningNode } from "./node.ts";
 import { startWorkers } from "./supervisor.ts";
 
-/** A center and an engine in this process, or with `workers` above one, a center here and that many engine processes. */
-export async function startSingle(loaded: LoadedConfig, log: Log, workers = 1): Promise<RunningNode> {
+export interface SingleOptions {
+  /** Engine processes; 1 means that the engine runs in this one, beside the center. */
+  workers?: number;
+  /** Development: web pages of any origin may use the API. */
+  anyOrigin?: boolean;
+}
+
+/** A center in this process, and an engine beside it or several in processes of their own. */
+export async function startSingle(
+  loaded: LoadedConfig,
+  log: OwnLog,
+  { workers = 1, anyOrigin = false }: SingleOptions = {},
+): Promise<RunningNode> {
   const center = await startCenter(loaded, log);
   const centerRegistry = addressOf(center, loaded);
   try {
     const engine =
       workers > 1
         ? await startWorkers(loaded, log, { workers, centerRegistry })
-        : await startEngine(withCenter(loaded, centerRegistry), log);
+        : await startEngine(withCenter(loaded, centerRegistry), log, { anyOrigin });
     return {
       async stop() {
         await engine.stop();

@@ -8,6 +8,6 @@ export const single = defineCommand({
   args: { file: fileArgument, workers: workersArgument },
   run({ args }) {
     const workers = workersOf(args.workers);
-    return runNode(args.file, (loaded, log) => startSingle(loaded, log, workers));
+    return runNode(args.file, (loaded, log) => startSingle(loaded, log, { workers }));
   },
 });

@@ -104,7 +104,8 @@ export class ConfigDocument {
     const tag = this.#document.schema?.tags.find(
       (tag): tag is ScalarTag => tag.default === true && "test" in tag && tag.test?.test(filled) === true,
     );
-    return tag ? tag.resolve(filled, () => {}, {}) : filled;
+    const typed = tag ? tag.resolve(filled, () => {}, {}) : filled;
+    return isScalar(typed) ? typed.value : typed;
   }
 
   #note(path: Path, node: Node | null): void {

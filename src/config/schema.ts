@@ -18,14 +18,15 @@ const bind = z
   .default("0.0.0.0")
   .describe("the address to listen on, such as 0.0.0.0, 127.0.0.1 or ::");
 
-const HOST_PORT = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s:[\]/@]+)):(\d{1,5})$/;
+const HOST_PORT = /^(?:\[[0-9A-Fa-f:.]+\]|[^\s:[\]/@]+):(\d{1,5})$/;
+
+const ADDRESS = "host:port, such as 127.0.0.1:6786 or [::1]:6786";
 
 /** `host:port`, IPv6 in brackets. */
 const address = z
   .string()
-  .regex(HOST_PORT)
-  .refine((value) => Number(value.slice(value.lastIndexOf(":") + 1)) <= 65535)
-  .describe("host:port, such as 127.0.0.1:6786 or [::1]:6786");
+  .refine((value) => Number(HOST_PORT.exec(value)?.[1] ?? Infinity) <= 65535, ADDRESS)
+  .describe(ADDRESS);
 
 const tls = z
   .strictObject({

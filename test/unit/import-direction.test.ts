@@ -8,7 +8,9 @@ import { Glob } from "bun";
  */
 const SRC = resolve(import.meta.dir, "../../src");
 
-const LEAVES = ["errors", "json", "log", "client-id", "cluster-auth", "this-machine", "version", "node"];
+const LEAVES = ["errors", "json", "log", "client-id", "cluster-auth", "this-machine", "version"];
+/** The composers of a node, and what starts them. */
+const COMPOSERS = ["config", "engine", "center", "single", "node", "node-process", "main", "commands", "supervisor"];
 const MAY_IMPORT: Record<string, string[]> = {
   hub: [],
   registry: ["config"],
@@ -65,7 +67,7 @@ test("only the composers and the command line read the configuration", async () 
   const readers: string[] = [];
   for await (const path of new Glob("**/*.ts").scan(SRC)) {
     const part = partOf(path);
-    if (["config", "engine", "center", "main", "commands", "supervisor"].includes(part)) continue;
+    if (COMPOSERS.includes(part)) continue;
     if ((await importsOf(path)).some((target) => target.startsWith("config/"))) readers.push(path);
   }
   expect(readers).toEqual([]);
