@@ -4,6 +4,7 @@ import type { LoadedConfig } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
 import { consoleRoutes } from "./console/console.ts";
 import type { OwnLog } from "./log.ts";
+import { createCenterMetrics } from "./metrics/center-metrics.ts";
 import type { RunningCenter } from "./node.ts";
 import { CenterServer } from "./registry/center-server.ts";
 import type { NodeRecord } from "./registry/registry.ts";
@@ -27,6 +28,12 @@ export async function startCenter({ config }: LoadedConfig, log: OwnLog): Promis
   registry.onMembers = (list) => {
     members = list;
   };
+  const metrics = createCenterMetrics({
+    version: VERSION,
+    channels: () => members.reduce((sum, member) => sum + (member.load?.channels ?? 0), 0),
+    clients: () => members.reduce((sum, member) => sum + (member.load?.clients ?? 0), 0),
+    engineNodes: () => members.length,
+  });
   const access = new Access(config.access.users);
   const api = new ApiServer({
     ...center.apiServer,
@@ -35,7 +42,7 @@ export async function startCenter({ config }: LoadedConfig, log: OwnLog): Promis
     limits: center.apiServer,
     access,
     allowedOrigins: [],
-    status: { version: VERSION, nodes: () => members, metrics: async () => "", ready: () => undefined },
+    status: { version: VERSION, nodes: () => members, metrics: () => metrics.text(), ready: () => undefined },
     extraRoutes: consoleRoutes(() => ({
       node: {
         id: "center",
@@ -64,6 +71,7 @@ export async function startCenter({ config }: LoadedConfig, log: OwnLog): Promis
     },
     reconfigure(changed: Config) {
       access.replace(changed.access.users);
+      api.limits = changed.center.apiServer;
     },
   };
 }

@@ -16,6 +16,9 @@ import type { Log, OwnLog } from "./log.ts";
 import { loadScript } from "./lua/runtime.ts";
 import type { Script } from "./lua/script.ts";
 import { Mesh } from "./mesh/mesh.ts";
+import { createEngineMetrics } from "./metrics/engine-metrics.ts";
+import type { MetricSet } from "./metrics/metric-set.ts";
+import { sumMetrics } from "./metrics/sum-metrics.ts";
 import type { RunningNode } from "./node.ts";
 import { CenterClient } from "./registry/center-client.ts";
 import { RedisRegistry } from "./registry/redis.ts";
@@ -28,6 +31,7 @@ import { Sweeper } from "./server/sweeper.ts";
 import { WebSocketPort } from "./server/websocket.ts";
 import { outgoingAddress } from "./this-machine.ts";
 import { VERSION } from "./version.ts";
+import { supervisorLink } from "./worker-link.ts";
 
 export interface EngineOptions {
   /** Which of the processes that share the ports this is, and how many there are (`-p N`). */
@@ -83,6 +87,7 @@ class Engine implements RunningNode {
   readonly #api: ApiServer;
   readonly #sweeper: Sweeper;
   readonly #incidents: Incidents;
+  readonly #metrics: MetricSet;
   #servers: Server[] = [];
   #members: NodeRecord[] = [];
   #draining = false;
@@ -124,12 +129,24 @@ class Engine implements RunningNode {
       status: {
         version: VERSION,
         nodes: () => this.#members,
-        metrics: () => this.#metrics(),
+        metrics: () => this.#metricsText(),
         ready: () => this.#notReady(),
       },
       extraRoutes: consoleRoutes(() => this.#consoleState()),
       log,
     });
+    this.#metrics = createEngineMetrics({
+      version: VERSION,
+      ports: () => this.#servers.map(({ port }) => port),
+      sendDurations: () => [],
+      channels: () => this.#hub.channelCount,
+      topics: () => this.#queues.stats(),
+      scripts: () => this.#servers.map(({ label, script }) => ({ entry: label, stats: script.stats })),
+      mesh: () => this.#mesh.stats,
+      registry: () => this.#registry,
+      api: () => this.#api.stats,
+    });
+    supervisorLink?.offerMetrics(() => this.#metrics.json());
   }
 
   /** In the order in which each step needs the one before; the ports let clients in last, when the number is known. */
@@ -310,8 +327,9 @@ class Engine implements RunningNode {
     };
   }
 
-  async #metrics(): Promise<string> {
-    return "";
+  async #metricsText(): Promise<string> {
+    if (supervisorLink === undefined) return this.#metrics.text();
+    return sumMetrics(await supervisorLink.collectMetrics());
   }
 }
 

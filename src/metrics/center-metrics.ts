@@ -2,8 +2,8 @@ import { MetricSet } from "./metric-set.ts";
 
 export interface CenterSources {
   version: string;
-  /** Open TCP connections to the registry. */
-  registryChannels(): number;
+  /** Channels with subscribers, added up over the engines. */
+  channels(): number;
   /** Clients of all engines. */
   clients(): number;
   /** Registered engines. */
@@ -13,9 +13,12 @@ export interface CenterSources {
 /** The metrics of a center. */
 export function createCenterMetrics(sources: CenterSources): MetricSet {
   const metrics = new MetricSet(sources.version);
-  metrics.gauge("connmix_center_registry_channels_total", "Open connections to the registry", [], () => [
-    [sources.registryChannels()],
-  ]);
+  metrics.gauge(
+    "connmix_center_registry_channels_total",
+    "Channels with subscribers, added up over the engines",
+    [],
+    () => [[sources.channels()]],
+  );
   metrics.gauge("connmix_center_registry_clients", "Clients connected to all engines", [], () => [[sources.clients()]]);
   metrics.gauge("connmix_center_registry_engine_nodes", "Registered engines", [], () => [[sources.engineNodes()]]);
   return metrics;
