@@ -96,6 +96,12 @@ export class Hub {
     if (connection.channels?.delete(channel)) this.#leave(connection, channel);
   }
 
+  /** Sends to one of this node's connections. */
+  send(id: number, data: Payload): Failure {
+    const connection = this.#connections.get(id);
+    return connection === undefined ? `no client ${id}: it has disconnected or never was` : connection.send(data);
+  }
+
   /** Publishes to this node's subscribers only; the mesh reaches the others. */
   publish(channel: string, data: Payload): PublishCount {
     const entry = this.#channels.get(channel);

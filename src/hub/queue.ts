@@ -89,6 +89,10 @@ class Topic {
   /** True once something was pushed or the topic got a size of its own: only such topics count against `maxTopics`. */
   held = false;
   #pumping = false;
+  /** Where `deliverLocal` begins to look for a consumer. */
+  #turn = 0;
+  /** Whether a consumer that reads again is offered the peers' messages before this topic's own; changes every time. */
+  peersFirst = false;
 
   constructor(
     readonly name: string,
@@ -126,6 +130,18 @@ class Topic {
     }
   }
 
+  /** Hands a message that is not in the backlog to one of this node's consumers, each in turn. */
+  deliverLocal(message: QueueMessage): boolean {
+    // The list may get shorter while a consumer takes.
+    for (let tried = this.slots.length; tried > 0 && this.slots.length > 0; tried--) {
+      const slot = this.slots[this.#turn++ % this.slots.length]!;
+      if (slot.consumer.remote || slot.paused) continue;
+      if (slot.consumer.take(message)) return true;
+      slot.paused = true;
+    }
+    return false;
+  }
+
   #next(): Slot | undefined {
     const { slots } = this;
     if (slots.length === 1) return slots[0]!.paused ? undefined : slots[0];
@@ -159,6 +175,9 @@ export class Queues {
   /** Called when a topic gets or loses consumers connected to this node; `count` is how many there are now. */
   onConsumers: (topic: string, count: number) => void = () => {};
 
+  /** Called when a consumer reads again: it may be handed what peer engines sent for it. */
+  onReady: (topic: string) => void = () => {};
+
   /** Keeps the message or hands it out at once. Returns how many wait in the topic now, or why it was refused. */
   push(message: QueueMessage): number | { error: string } {
     const topic = this.#hold(message.topic);
@@ -190,8 +209,8 @@ export class Queues {
     if ("error" in topic) return topic;
     if (topic.slots.some((slot) => slot.consumer === consumer)) return false;
     topic.slots.push({ consumer, credit: 0, paused: false });
-    this.#consumersChanged(topic);
-    topic.pump();
+    if (!consumer.remote) this.onConsumers(name, this.localConsumers(name));
+    this.#ready(topic);
     return true;
   }
 
@@ -200,7 +219,7 @@ export class Queues {
     const index = topic?.slots.findIndex((slot) => slot.consumer === consumer) ?? -1;
     if (topic === undefined || index < 0) return false;
     topic.slots.splice(index, 1);
-    this.#consumersChanged(topic);
+    if (!consumer.remote) this.onConsumers(name, this.localConsumers(name));
     if (topic.unused) this.#topics.delete(name);
     return true;
   }
@@ -211,7 +230,27 @@ export class Queues {
     const slot = topic?.slots.find((candidate) => candidate.consumer === consumer);
     if (topic === undefined || slot === undefined) return;
     slot.paused = false;
-    topic.pump();
+    this.#ready(topic);
+  }
+
+  /**
+   * Hands a message that a peer engine keeps to a consumer of this node, never on to another engine. False when none of them
+   * takes it now.
+   */
+  deliverLocal(message: QueueMessage): boolean {
+    return this.#topics.get(message.topic)?.deliverLocal(message) ?? false;
+  }
+
+  /** How many consumers of the topic are connected to this node. */
+  localConsumers(name: string): number {
+    let count = 0;
+    for (const slot of this.#topics.get(name)?.slots ?? []) if (!slot.consumer.remote) count++;
+    return count;
+  }
+
+  /** The topics with consumers connected to this node. */
+  *consumedTopics(): Generator<string> {
+    for (const name of this.#topics.keys()) if (this.localConsumers(name) > 0) yield name;
   }
 
   /** Takes back messages that were handed to a consumer but never reached it, oldest first. */
@@ -257,9 +296,11 @@ export class Queues {
     return topic;
   }
 
-  #consumersChanged(topic: Topic): void {
-    let local = 0;
-    for (const slot of topic.slots) if (!slot.consumer.remote) local++;
-    this.onConsumers(topic.name, local);
+  /** A consumer takes messages now: own ones and those of the peers, which come first in turns so that neither starves. */
+  #ready(topic: Topic): void {
+    topic.peersFirst = !topic.peersFirst;
+    if (topic.peersFirst) this.onReady(topic.name);
+    topic.pump();
+    if (!topic.peersFirst) this.onReady(topic.name);
   }
 }

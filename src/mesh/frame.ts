@@ -139,6 +139,13 @@ export class FrameWriter {
     this.#end += value.length;
   }
 
+  /** A text may come as the UTF-8 it is sent as, encoded once for several peers. */
+  payload(data: string | Uint8Array, text: boolean): void {
+    this.byte(text ? 0 : 1);
+    if (typeof data === "string") this.text(data);
+    else this.bytes(data);
+  }
+
   /** Offers what waits to `write`, which returns how many bytes it took. */
   drain(write: (buffer: Buffer, offset: number, length: number) => number): void {
     const taken = write(this.#buffer, this.#start, this.#end - this.#start);

@@ -1,5 +1,6 @@
-import type { Socket, TCPSocketListener } from "bun";
+import type { TCPSocketListener } from "bun";
 import { nodeNumberOf } from "../client-id.ts";
+import { createNonce } from "../cluster-auth.ts";
 import { messageOf, UserError } from "../errors.ts";
 import { type CallResult, callConnection } from "../hub/calls.ts";
 import type { Failure, Payload } from "../hub/connection.ts";
@@ -8,7 +9,36 @@ import type { Consumer, Queues } from "../hub/queue.ts";
 import type { Json } from "../json.ts";
 import type { Log } from "../log.ts";
 import type { NodeRecord } from "../registry/registry.ts";
+import { Dialer } from "./dialer.ts";
+import { type Greeting, Handshake, type Identity } from "./handshake.ts";
+import { Inbox } from "./inbox.ts";
+import { Interest } from "./interest.ts";
+import { LINK_SOCKET, Link, type LinkLimits } from "./link.ts";
 import type { Operations, Soon } from "./operations.ts";
+import { Peer, type PeerContext, type PeerStats } from "./peer.ts";
+import { PublishGather } from "./requests.ts";
+import { Responder } from "./responder.ts";
+import { ThrottledLog } from "./throttled-log.ts";
+
+export interface MeshLimits extends LinkLimits {
+  /** Milliseconds a peer has to answer a request. */
+  requestTimeout: number;
+}
+
+const LIMITS: MeshLimits = {
+  maxFrame: 32 * 1024 * 1024,
+  maxWaiting: 64 * 1024 * 1024,
+  heartbeat: 4000,
+  deadAfter: 12_000,
+  handshake: 5000,
+  requestTimeout: 5000,
+};
+
+/** What a queue message's frame has beside its data: two numbers and a topic of 1,024 characters. */
+const MESSAGE_OVERHEAD = 4096;
+/** Milliseconds that `stop` waits for peers to take what is still to be sent. */
+const STOP_PATIENCE = 1000;
+const NOT_A_MEMBER = "not a member of this cluster, or not yet known here as one";
 
 export interface MeshOptions {
   hub: Hub;
@@ -23,34 +53,102 @@ export interface MeshOptions {
   bind: string;
   /** 0 for any free port. */
   port: number;
+  limits?: Partial<MeshLimits>;
+}
+
+export interface MeshStats {
+  /** Links that are up. */
+  links: number;
+  /** Links that ended before the peer had proved who it is, refusals included. */
+  handshakesFailed: number;
+  /** Queued messages of peers held for consumers of this engine that do not read. */
+  queueHeld: number;
+  /** Queued messages that came a second time after a link was restored, and were skipped. */
+  queueDuplicates: number;
+  /** The members of the cluster, this engine excepted. */
+  peers: PeerStats[];
 }
 
 /** This engine's part of the mesh: carries out what concerns its own clients and hands the rest to the engine that can. */
 export class Mesh implements Operations {
   readonly #options: MeshOptions;
+  readonly #limits: MeshLimits;
+  readonly #identity: Identity;
   readonly #hub: Hub;
   readonly #queues: Queues;
+  readonly #context: PeerContext;
+  readonly #peers = new Map<string, Peer>();
+  readonly #dialers = new Map<string, Dialer>();
+  /** The engine that holds the clients of each node number. */
+  #byNumber = new Map<number, Peer>();
+  /** Links whose handshake is not done. */
+  readonly #strangers = new Set<Link>();
+  #handshakesFailed = 0;
   #number = -1;
-  #server: TCPSocketListener<undefined> | undefined;
+  #server: TCPSocketListener<Link> | undefined;
+  #sweeper: Timer | undefined;
+  #stopping = false;
 
   constructor(options: MeshOptions) {
+    const { hub, queues, log, nodeId, clusterName, secret, version } = options;
     this.#options = options;
-    this.#hub = options.hub;
-    this.#queues = options.queues;
+    this.#limits = { ...LIMITS, ...options.limits };
+    this.#identity = { nodeId, clusterName, secret, version };
+    this.#hub = hub;
+    this.#queues = queues;
+    const inbox = new Inbox(queues);
+    const throttled = new ThrottledLog(log);
+    const { requestTimeout } = this.#limits;
+    const responder = new Responder(hub);
+    this.#context = { hub, queues, inbox, interest: new Interest(), responder, log, throttled, requestTimeout };
+    inbox.onLost = (message, reason) =>
+      throttled.warn("queue", `a message for topic "${message.topic}" is lost: ${reason}`);
+    hub.onInterest = (channel, interested) => {
+      for (const peer of this.#peers.values()) peer.tellInterest(channel, interested);
+    };
+    queues.onReady = (topic) => inbox.drain(topic);
+    queues.onConsumers = (topic, count) => {
+      for (const peer of this.#peers.values()) peer.queues.tellConsumers(topic, count);
+      if (count === 0) inbox.giveBack(topic);
+    };
+  }
+
+  get stats(): MeshStats {
+    const peers = [...this.#peers.values()];
+    const { inbox } = this.#context;
+    return {
+      links: peers.filter((peer) => peer.up).length,
+      handshakesFailed: this.#handshakesFailed,
+      queueHeld: inbox.held,
+      queueDuplicates: inbox.duplicates,
+      peers: peers.map((peer) => peer.stats),
+    };
   }
 
   /** Opens the mesh port and resolves with it. Rejects with a `UserError` when the port is in use. */
   async listen(): Promise<number> {
     const { bind, port, log } = this.#options;
     try {
-      this.#server = Bun.listen<undefined>({
+      this.#server = Bun.listen<Link>({
         hostname: bind,
         port,
-        socket: { data: (socket: Socket<undefined>) => socket.end() },
+        socket: {
+          ...LINK_SOCKET,
+          open: (socket) => {
+            socket.data = this.#stranger();
+            socket.data.opened(socket);
+          },
+        },
       });
     } catch (error) {
-      throw new UserError(`cannot listen for the mesh on ${bind}:${port}: ${messageOf(error)}`);
+      const inUse = error instanceof Error && "code" in error && error.code === "EADDRINUSE";
+      throw new UserError(
+        inUse
+          ? `the mesh port ${port} on ${bind} is in use: stop the program that has it, or choose another engine.meshPoint.port`
+          : `cannot listen for the mesh on ${bind}:${port} (engine.meshPoint): ${messageOf(error)}`,
+      );
     }
+    this.#sweeper = setInterval(this.#sweep, this.#sweepInterval);
     log.info(`start the mesh node (${bind}:${this.#server.port})`);
     return this.#server.port;
   }
@@ -65,30 +163,75 @@ export class Mesh implements Operations {
     this.#number = self.number;
   }
 
-  setMembers(_members: NodeRecord[]): void {}
+  /** The cluster's members, with or without this engine: links are made to those that came and ended with those that left. */
+  setMembers(members: NodeRecord[]): void {
+    if (this.#stopping) return;
+    const others = members.filter((member) => member.id !== this.#options.nodeId);
+    const ids = new Set(others.map((member) => member.id));
+    for (const [id, peer] of this.#peers) {
+      if (ids.has(id)) continue;
+      this.#dialers.get(id)?.stop();
+      this.#dialers.delete(id);
+      this.#peers.delete(id);
+      peer.leave();
+    }
+    for (const record of others) {
+      const known = this.#peers.get(record.id);
+      if (known === undefined) this.#join(record);
+      else known.record = record;
+    }
+    // Of two that claim one number the one that started first has it, so that one is set last.
+    const claims = others.sort((a, b) => b.startedAt - a.startedAt || (a.id < b.id ? 1 : -1));
+    this.#byNumber = new Map(claims.map((record) => [record.number, this.#peers.get(record.id)!]));
+  }
 
+  /** Sends what is still to be sent, for a second at most, and closes all links. */
   async stop(): Promise<void> {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    clearInterval(this.#sweeper);
+    this.#server?.stop();
+    for (const dialer of this.#dialers.values()) dialer.stop();
+    for (const link of this.#strangers) link.close("this engine stops");
+    const deadline = performance.now() + STOP_PATIENCE;
+    for (const { link } of this.#peers.values()) {
+      link?.flush();
+      while (link !== undefined && !link.closed && link.writer.waiting > 0 && performance.now() < deadline)
+        await Bun.sleep(5);
+    }
+    for (const peer of this.#peers.values()) peer.stop();
     this.#server?.stop(true);
-    this.#server = undefined;
   }
 
   send(clientId: number, data: Payload): Soon<Failure> {
-    if (nodeNumberOf(clientId) !== this.#number) return `no engine holds client ${clientId}`;
-    const connection = this.#hub.get(clientId);
-    if (connection === undefined) return `no client ${clientId}: it has disconnected or never was`;
-    return connection.send(data);
+    const number = nodeNumberOf(clientId);
+    if (number === this.#number) return this.#hub.send(clientId, data);
+    return this.#byNumber.get(number)?.send(clientId, data) ?? `no engine holds client ${clientId}`;
   }
 
   publish(channel: string, data: Payload): Soon<PublishCount> {
-    return this.#hub.publish(channel, data);
+    const own = this.#hub.publish(channel, data);
+    const peers = this.#context.interest.peers(channel);
+    if (peers === undefined) return own;
+    const text = typeof data === "string";
+    const payload = text && peers.size > 1 ? Buffer.from(data) : data;
+    const gather = new PublishGather(own, peers.size);
+    for (const peer of peers) peer.publish(channel, payload, text, gather);
+    return gather.promise;
   }
 
   call(clientId: number, func: string, args: Json[]): Soon<CallResult> {
-    if (nodeNumberOf(clientId) !== this.#number) return { error: `no engine holds client ${clientId}` };
-    return callConnection(this.#hub, clientId, func, args);
+    const number = nodeNumberOf(clientId);
+    if (number === this.#number) return callConnection(this.#hub, clientId, func, args);
+    return this.#byNumber.get(number)?.call(clientId, func, args) ?? { error: `no engine holds client ${clientId}` };
   }
 
   push(clientId: number, topic: string, data: string): number | { error: string } {
+    const most = this.#limits.maxFrame - MESSAGE_OVERHEAD;
+    // Three bytes a unit is the most UTF-8 needs; only near the limit is it worth measuring.
+    if (data.length * 3 > most && Buffer.byteLength(data) > most) {
+      return { error: `a queued message has at most ${most} bytes of JSON, this one has ${Buffer.byteLength(data)}` };
+    }
     return this.#queues.push({ clientId, nodeId: this.#options.nodeId, topic, data });
   }
 
@@ -107,4 +250,73 @@ export class Mesh implements Operations {
   resume(topic: string, consumer: Consumer): void {
     this.#queues.resume(topic, consumer);
   }
+
+  #join(record: NodeRecord): void {
+    const peer = new Peer(record, createNonce(), this.#context);
+    this.#peers.set(record.id, peer);
+    // One of the two dials, so that there is one link.
+    if (this.#options.nodeId < record.id) this.#dialers.set(record.id, new Dialer(peer, this.#dialed));
+  }
+
+  /** A link that is about to be dialed. */
+  readonly #dialed = (peer: Peer, failed: () => void): Link => {
+    const link = new Link(this.#limits);
+    this.#begin(link, `to ${peer.name}`, failed);
+    new Handshake(link, this.#identity, this.#handshakeEvents, { nodeId: peer.record.id, session: peer.session });
+    return link;
+  };
+
+  /** A link that someone else has dialed. */
+  #stranger(): Link {
+    const link = new Link(this.#limits);
+    this.#begin(link, "from", () => {});
+    new Handshake(link, this.#identity, this.#handshakeEvents);
+    return link;
+  }
+
+  #begin(link: Link, whose: string, failed: () => void): void {
+    this.#strangers.add(link);
+    link.onClosed = (reason) => {
+      this.#strangers.delete(link);
+      if (this.#stopping) return;
+      this.#handshakesFailed++;
+      const name = whose === "from" ? `from ${link.remoteAddress}` : whose;
+      const message = `no mesh link ${name}: ${reason}`;
+      // Of two engines that learn of each other one is first; it tries again in a moment.
+      if (reason.includes(NOT_A_MEMBER)) this.#options.log.debug(message);
+      else this.#context.throttled.warn(`handshake ${name}`, message);
+      failed();
+    };
+  }
+
+  readonly #handshakeEvents = {
+    admit: (nodeId: string): { session: string } | { refusal: string } => {
+      if (nodeId >= this.#options.nodeId) return { refusal: "of two engines the one with the lower node id dials" };
+      const peer = this.#peers.get(nodeId);
+      return peer === undefined ? { refusal: NOT_A_MEMBER } : { session: peer.session };
+    },
+    done: (link: Link, greeting: Greeting): void => {
+      this.#strangers.delete(link);
+      const peer = this.#peers.get(greeting.node);
+      if (peer === undefined) link.close("it has left the cluster meanwhile");
+      else peer.attach(link, greeting);
+    },
+  };
+
+  get #sweepInterval(): number {
+    return Math.min(this.#limits.heartbeat, this.#limits.requestTimeout, this.#limits.handshake) / 4;
+  }
+
+  #lastSweep = performance.now();
+  readonly #sweep = (): void => {
+    const now = performance.now();
+    const late = now - this.#lastSweep - this.#sweepInterval;
+    this.#lastSweep = now;
+    for (const link of this.#strangers) link.tick(now);
+    for (const peer of this.#peers.values()) {
+      // After a pause of this process what the peers have sent meanwhile is still to be read.
+      if (late > this.#sweepInterval) peer.link?.forgive(late);
+      peer.tick(now);
+    }
+  };
 }
