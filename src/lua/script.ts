@@ -25,6 +25,10 @@ export interface ScriptOptions {
   /** Path of the entry script, or the source of a built-in one under the name errors show. */
   entry: { path: string } | { name: string; source: string };
   protocol: "websocket" | "socket";
+  /** Where `require` looks besides the entry's own folder. */
+  libraryFolders: string[];
+  /** Sources that `require` finds when no file has the name, by path, e.g. "lua/protocols/text.lua". */
+  builtins: Readonly<Record<string, string>>;
   /** Seconds between looks at the files for a reload; 0 never looks. */
   byteCodeExpires: number;
   /** Milliseconds a callback may run without waiting; read at each call, so a configuration reload takes effect. */

@@ -1,76 +1,78 @@
+const EMPTY = new Uint8Array(0);
+const SMALLEST = 256;
+
 /**
- * The bytes of a TCP stream that have arrived and are not consumed yet. Chunks are kept as they come and joined only when
- * someone asks for a range that spans them, so a packet that arrives in a thousand pieces is copied once, not a thousand times.
+ * The bytes of a TCP stream that have arrived and are not consumed yet, always in one piece. A chunk that arrives when
+ * nothing waits is used as it is, without copying, which is the common case. What follows on an incomplete packet is
+ * copied to storage that doubles, so a packet in a thousand pieces is copied a few times, not a thousand. Bytes that were
+ * handed out are never overwritten.
  */
 export class StreamBuffer {
-  #chunks: Uint8Array[] = [];
-  #length = 0;
+  #storage: Uint8Array = EMPTY;
   #start = 0;
+  #end = 0;
+  /** False while the storage is a chunk of somebody else's. */
+  #growing = false;
 
   /** Bytes waiting. */
   get length(): number {
-    return this.#length;
+    return this.#end - this.#start;
   }
 
   /** Takes ownership of `chunk`: it must not be changed afterwards. */
   append(chunk: Uint8Array): void {
     if (chunk.length === 0) return;
-    this.#chunks.push(chunk);
-    this.#length += chunk.length;
-  }
-
-  /** All waiting bytes as one array, without consuming them. Not a copy: do not change it. */
-  bytes(): Uint8Array {
-    if (this.#length === 0) return EMPTY;
-    if (this.#chunks.length > 1) {
-      const joined = new Uint8Array(this.#length);
-      let at = 0;
-      for (const [i, chunk] of this.#chunks.entries()) {
-        const part = i === 0 ? chunk.subarray(this.#start) : chunk;
-        joined.set(part, at);
-        at += part.length;
-      }
-      this.#chunks = [joined];
+    if (this.length === 0) {
+      this.#storage = chunk;
       this.#start = 0;
+      this.#end = chunk.length;
+      this.#growing = false;
+      return;
     }
-    const only = this.#chunks[0]!;
-    return this.#start === 0 ? only : only.subarray(this.#start);
+    if (!this.#growing || this.#storage.length - this.#end < chunk.length) this.#grow(chunk.length);
+    this.#storage.set(chunk, this.#end);
+    this.#end += chunk.length;
   }
 
-  /** Removes and returns the first `count` bytes; `undefined` when fewer wait. */
+  /** All waiting bytes, without consuming them. Not a copy: do not change it. */
+  bytes(): Uint8Array {
+    return this.#storage.subarray(this.#start, this.#end);
+  }
+
+  /** `count` waiting bytes from `offset`, without consuming them, or fewer when fewer wait. Not a copy. */
+  slice(offset: number, count: number): Uint8Array {
+    const from = Math.min(this.#start + offset, this.#end);
+    return this.#storage.subarray(from, Math.min(from + count, this.#end));
+  }
+
+  /** Removes and returns the first `count` bytes; `undefined` when fewer wait. Not a copy. */
   read(count: number): Uint8Array | undefined {
-    if (count > this.#length) return undefined;
-    const first = this.#chunks[0];
-    const whole =
-      first !== undefined && first.length - this.#start >= count ? first.subarray(this.#start) : this.bytes();
-    const taken = whole.subarray(0, count);
+    if (count > this.length) return undefined;
+    const taken = this.slice(0, count);
     this.discard(count);
     return taken;
   }
 
   /** Removes the first `count` bytes, or all when fewer wait. */
   discard(count: number): void {
-    let left = Math.min(count, this.#length);
-    this.#length -= left;
-    let whole = 0;
-    while (left > 0) {
-      const available = this.#chunks[whole]!.length - this.#start;
-      if (left < available) {
-        this.#start += left;
-        break;
-      }
-      left -= available;
-      this.#start = 0;
-      whole++;
-    }
-    if (whole > 0) this.#chunks.splice(0, whole);
+    this.#start += count;
+    if (this.#start >= this.#end) this.clear();
   }
 
   clear(): void {
-    this.#chunks = [];
-    this.#length = 0;
+    this.#storage = EMPTY;
     this.#start = 0;
+    this.#end = 0;
+    this.#growing = false;
+  }
+
+  #grow(more: number): void {
+    const waiting = this.bytes();
+    const storage = new Uint8Array(Math.max(SMALLEST, 2 * (waiting.length + more)));
+    storage.set(waiting);
+    this.#storage = storage;
+    this.#start = 0;
+    this.#end = waiting.length;
+    this.#growing = true;
   }
 }
-
-const EMPTY = new Uint8Array(0);

@@ -1,16 +1,20 @@
+import type { Connection } from "../hub/connection.ts";
 import type { HostFunction, LuaState } from "./state.ts";
 
 /** Ends a wait: `push` puts the results on the stack of the callback that waited and returns how many. */
 export type Done = (push: HostFunction) => void;
 
 /** A callback that is running; the runtime sets it as the current one around every piece of Lua it runs. */
-export interface Waiting {
+export interface RunningCallback {
+  readonly connection: Connection;
   /** The wait the callback is suspended in. */
   wait: Wait | undefined;
   /** True once the connection has closed: nothing is worth waiting for any more. */
   readonly closed: boolean;
   /** Goes on with the callback, after its wait has ended. */
   wake(): void;
+  /** Pushes the connection object. */
+  pushConnection(L: LuaState): void;
 }
 
 /** One wait of one callback. It ends once: by its `Done`, or because the connection closed. */
@@ -19,7 +23,7 @@ export class Wait {
   abandon: (() => void) | undefined = undefined;
   suspended = false;
 
-  constructor(readonly callback: Waiting) {}
+  constructor(private readonly callback: RunningCallback) {}
 
   end(results: HostFunction): void {
     if (this.results !== undefined) return;
@@ -35,18 +39,27 @@ export class Wait {
   }
 }
 
-let current: Waiting | undefined;
+let current: RunningCallback | undefined;
+let blocked = 0;
 
 /** Makes `callback` the one that waits belong to, or none; returns the one before. */
-export function setCurrent(callback: Waiting | undefined): Waiting | undefined {
+export function setCurrent(callback: RunningCallback | undefined): RunningCallback | undefined {
   const before = current;
   current = callback;
   return before;
 }
 
 /** The callback that is running. */
-export function currentCallback(): Waiting | undefined {
+export function currentCallback(): RunningCallback | undefined {
   return current;
+}
+
+/** Brackets a coroutine that is resumed where its resumer could not be suspended with it. */
+export function blockWaits(): void {
+  blocked++;
+}
+export function unblockWaits(): void {
+  blocked--;
 }
 
 /**
@@ -59,7 +72,7 @@ export function currentCallback(): Waiting | undefined {
  */
 export function wait(L: LuaState, start: (done: Done) => (() => void) | undefined): number {
   const callback = current;
-  if (callback === undefined || !L.isYieldable()) return pushCannotWait(L);
+  if (callback === undefined || blocked > 0 || !L.isYieldable()) return pushCannotWait(L);
   if (callback.closed) return pushClosed(L);
   const wait = new Wait(callback);
   wait.abandon = start((push) => wait.end(push));

@@ -1,0 +1,82 @@
+import type { HostFunction, LuaState } from "./state.ts";
+
+/** Functions of Lua 5.1 that 5.3 has not, under their old names: scripts of the original system were written for 5.1. */
+export function installCompat(L: LuaState): void {
+  L.getGlobal("table");
+  L.getField(-1, "unpack");
+  L.setGlobal("unpack");
+  set(L, "getn", getn);
+  set(L, "maxn", maxn);
+  L.pop();
+
+  L.getGlobal("math");
+  set(L, "pow", (state) => pushNumber(state, number(state, 1) ** number(state, 2)));
+  set(L, "ldexp", (state) => pushNumber(state, ldexp(number(state, 1), number(state, 2))));
+  set(L, "frexp", frexp);
+  set(L, "log10", (state) => pushNumber(state, Math.log10(number(state, 1))));
+  L.pop();
+
+  L.getGlobal("string");
+  L.getField(-1, "gmatch");
+  L.setField(-2, "gfind");
+  L.pop();
+
+  for (const name of ["setfenv", "getfenv"]) {
+    L.pushFunction((state) => state.error(`${name} is not in Lua 5.3: give the environment to load() instead`));
+    L.setGlobal(name);
+  }
+}
+
+function set(L: LuaState, name: string, fn: HostFunction): void {
+  L.pushFunction(fn);
+  L.setField(-2, name);
+}
+
+function number(L: LuaState, arg: number): number {
+  return L.toNumber(arg) ?? L.argError(arg, `number expected, got ${L.type(arg)}`);
+}
+
+function pushNumber(L: LuaState, value: number): number {
+  L.pushNumber(value);
+  return 1;
+}
+
+function getn(L: LuaState): number {
+  if (L.type(1) !== "table") L.argError(1, `table expected, got ${L.type(1)}`);
+  return pushNumber(L, L.rawLength(1));
+}
+
+/** The largest positive numeric key. */
+function maxn(L: LuaState): number {
+  if (L.type(1) !== "table") L.argError(1, `table expected, got ${L.type(1)}`);
+  let largest = 0;
+  L.pushNil();
+  while (L.next(1)) {
+    L.pop();
+    if (L.type(-1) === "number") largest = Math.max(largest, L.toNumber(-1)!);
+  }
+  return pushNumber(L, largest);
+}
+
+/** m × 2^e, in steps that neither overflow nor underflow on the way. */
+function ldexp(mantissa: number, exponent: number): number {
+  const steps = Math.min(3, Math.ceil(Math.abs(exponent) / 1023));
+  let result = mantissa;
+  for (let i = 0; i < steps; i++) result *= 2 ** Math.floor((exponent + i) / steps);
+  return result;
+}
+
+/** m and e with x = m × 2^e and 0.5 ≤ |m| < 1. */
+function frexp(L: LuaState): number {
+  const x = number(L, 1);
+  let exponent = 0;
+  if (x !== 0 && Number.isFinite(x)) {
+    exponent = Math.max(-1023, Math.floor(Math.log2(Math.abs(x))) + 1);
+    let mantissa = x * 2 ** -exponent;
+    for (; Math.abs(mantissa) < 0.5; exponent--) mantissa *= 2;
+    for (; Math.abs(mantissa) >= 1; exponent++) mantissa /= 2;
+    L.pushNumber(mantissa);
+  } else L.pushNumber(x);
+  L.pushNumber(exponent);
+  return 2;
+}

@@ -1,0 +1,34 @@
+import type { Budget } from "./budget.ts";
+import type { LuaState } from "./state.ts";
+
+/** `pcall` and `xpcall` that catch every error but the one of a spent budget, which ends the callback whatever it tries. */
+export function installProtectedCalls(L: LuaState, budget: Budget): void {
+  L.pushFunction((state) => {
+    if (state.getTop() === 0) state.argError(1, "value expected");
+    return state.protectedCallK(state.getTop() - 1, 0, finishPcall);
+  });
+  L.setGlobal("pcall");
+  L.pushFunction((state) => {
+    if (state.type(2) !== "function") state.argError(2, `function expected, got ${state.type(2)}`);
+    // f, handler, … becomes handler, f, …
+    state.pushValue(2);
+    state.remove(2);
+    state.insert(1);
+    return state.protectedCallK(state.getTop() - 2, 1, finishXpcall);
+  });
+  L.setGlobal("xpcall");
+
+  function finishPcall(state: LuaState, failed: boolean): number {
+    if (failed && budget.exceeded) state.raise();
+    state.pushBoolean(!failed);
+    state.insert(1);
+    return state.getTop();
+  }
+
+  function finishXpcall(state: LuaState, failed: boolean): number {
+    if (failed && budget.exceeded) state.raise();
+    state.pushBoolean(!failed);
+    state.replace(1);
+    return state.getTop();
+  }
+}
