@@ -30,7 +30,7 @@ redis.call('ZREMRANGEBYSCORE', nodes, '-inf', now)
 redis.call('ZADD', nodes, now + ttl, id)
 redis.call('PEXPIRE', nodes, ttl)
 if known ~= record then redis.call('PUBLISH', changes, 'changed') end
-return {now, redis.call('ZRANGE', nodes, 0, -1, 'WITHSCORES')}
+return {now, known and 1 or 0, redis.call('ZRANGE', nodes, 0, -1, 'WITHSCORES')}
 `;
 
 /** Gives back what still belongs to this node, and tells the others. */
@@ -45,6 +45,8 @@ return true
 `;
 
 export interface View {
+  /** Whether Redis still had this node's record: not at the first time, after a lost lease, or when it lost its data. */
+  known: boolean;
   nodes: NodeRecord[];
   /** Milliseconds until the first of them dies, unless it renews its lease. */
   soonestEnd: number;
@@ -83,11 +85,11 @@ export class RedisLeases {
     const argumentsOf = [claimOf(record), record.id, JSON.stringify(record), this.#ttl];
     const reply = await this.#redis.eval(RENEW, 4, ...this.#keys(record), ...argumentsOf);
     if (reply === null) return undefined;
-    const [now, entries] = reply as [number, string[]];
+    const [now, known, entries] = reply as [number, number, string[]];
     const ids = entries.filter((_, index) => index % 2 === 0);
     const ends = entries.filter((_, index) => index % 2 === 1).map(Number);
     const texts = await this.#redis.mget(ids.map((id) => this.#node(id)));
-    return { nodes: texts.flatMap(readRecord), soonestEnd: Math.min(...ends) - now };
+    return { known: known === 1, nodes: texts.flatMap(readRecord), soonestEnd: Math.min(...ends) - now };
   }
 
   async release(record: NodeRecord): Promise<void> {

@@ -44,9 +44,8 @@ export class RedisRegistry implements Registry {
   #record: NodeRecord | undefined;
   #renewing = false;
   #timer: Timer | undefined;
-  /** When `#timer` fires, on the monotonic clock in milliseconds, as `#renewedAt`: when the last renewal succeeded. */
+  /** When `#timer` fires, in milliseconds of the monotonic clock. */
   #due = Number.POSITIVE_INFINITY;
-  #renewedAt = 0;
   /** Attempts since the last success. */
   #failures = 0;
   /** What the driver said last; its rejections often only say that the connection is closed. */
@@ -121,15 +120,13 @@ export class RedisRegistry implements Registry {
     return record;
   }
 
-  #renewed(record: NodeRecord, { nodes, soonestEnd }: View): void {
+  #renewed(record: NodeRecord, { known, nodes, soonestEnd }: View): void {
     if (this.#state === "left") return;
     const lost = this.#record !== undefined && this.#record.number !== record.number;
-    const now = performance.now();
-    // After an outage, or after all nodes were suspended together, the others may still be on their way back.
-    if (this.#state === "away" || now - this.#renewedAt > this.#ttl) this.#members.hold(this.#ttl);
+    // After an outage, or when Redis has forgotten this node, the others may still be on their way back.
+    if (this.#state === "away" || !known) this.#members.hold(this.#ttl);
     if (this.#state === "away") this.#log.info(`redis registry ${this.#where} is back, node_id ${record.id}`);
     this.#record = record;
-    this.#renewedAt = now;
     this.#failures = 0;
     this.stats.renewals++;
     this.#setState("joined");

@@ -120,9 +120,9 @@ export class RedisSentinel {
   static readonly masterName = "connmix-test";
 
   static async start(): Promise<RedisSentinel> {
-    const master = await RedisServer.start();
+    const master = await RedisServer.start({ arguments: ["--save", "", "--repl-diskless-sync-delay", "0"] });
     const replica = await RedisServer.start({
-      arguments: ["--save", "", "--replicaof", "127.0.0.1", `${master.port}`, "--repl-diskless-sync-delay", "0"],
+      arguments: ["--save", "", "--replicaof", "127.0.0.1", `${master.port}`],
     });
     const name = RedisSentinel.masterName;
     const sentinel = await RedisServer.start({
