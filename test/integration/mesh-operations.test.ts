@@ -34,7 +34,9 @@ test("an id of a number that no member has is no engine's client", async () => {
 test("a port in use is told as such", async () => {
   const engine = await start();
   const { meshPort } = engine.record;
-  await expect(MeshEngine.start({ port: meshPort })).rejects.toThrow(`the mesh port ${meshPort} on 127.0.0.1 is in use`);
+  await expect(MeshEngine.start({ port: meshPort })).rejects.toThrow(
+    `the mesh port ${meshPort} on 127.0.0.1 is in use`,
+  );
 });
 
 test("send, text and binary, reaches a client of the other engine either way", async () => {
