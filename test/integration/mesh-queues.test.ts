@@ -232,6 +232,7 @@ test("what waits unwritten for a peer that does not read goes back in order when
   await until(() => living.got.length === 30 - unconfirmed, "the others have come");
   const came = living.got.map(({ data }) => JSON.parse(data).n as number);
   expect(came).toEqual(numbers(unconfirmed, 30));
+  proxy.release();
   proxy.accept();
   await until(() => a.peer(b).up, "the link is back");
   await until(() => stuck.got.length === unconfirmed, "what was under way is sent again");

@@ -164,7 +164,7 @@ export async function cluster(...engines: MeshEngine[]): Promise<void> {
 }
 
 /** Polls until `condition` holds; fails with `what` after `seconds`. */
-export async function until(condition: () => boolean, what: string, seconds = 10): Promise<void> {
+export async function until(condition: () => boolean, what: string, seconds = 4.5): Promise<void> {
   const deadline = performance.now() + seconds * 1000;
   while (!condition()) {
     if (performance.now() > deadline) throw new Error(`still not, after ${seconds} s: ${what}`);
