@@ -1,12 +1,14 @@
 import type { LuaState } from "../state.ts";
 import { bytesArgument, failure, tableArgument } from "./arguments.ts";
 
-/** `mix.bytes_tostring(table)` and `mix.bytes_xor(s, key)`. */
+/** `mix.bytes_tostring(table)`, `mix.bytes_xor(s, key)` and `mix.is_utf8(s)`. */
 export function installBytes(L: LuaState): void {
   L.pushFunction(bytesToString);
   L.setField(-2, "bytes_tostring");
   L.pushFunction(bytesXor);
   L.setField(-2, "bytes_xor");
+  L.pushFunction(isUtf8);
+  L.setField(-2, "is_utf8");
 }
 
 /** A table of byte values (0…255) as one string. */
@@ -37,5 +39,12 @@ function bytesXor(L: LuaState): number {
     if (++k === key.length) k = 0;
   }
   L.pushBytes(result);
+  return 1;
+}
+
+/** Strictly: neither surrogates nor overlong forms (RFC 3629), as text messages of WebSocket have to be. */
+function isUtf8(L: LuaState): number {
+  bytesArgument(L, 1);
+  L.pushBoolean(L.toStrictText(1) !== undefined);
   return 1;
 }

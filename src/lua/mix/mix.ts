@@ -5,6 +5,7 @@ import { installBase64 } from "./base64.ts";
 import { installBit } from "./bit.ts";
 import { installBytes } from "./bytes.ts";
 import { installDigest } from "./digest.ts";
+import { installHttp } from "./http.ts";
 import { installJson } from "./json.ts";
 import { installLog } from "./log.ts";
 import { installMesh } from "./mesh.ts";
@@ -40,6 +41,7 @@ export function installMix(L: LuaState, host: ScriptHost, redis: RedisPools): vo
   installQueue(L, host);
   installMesh(L, host);
   installRedis(L, redis);
+  installHttp(L);
 
   L.pushFunction(connection);
   L.setField(-2, "websocket");
