@@ -9,37 +9,25 @@ import {
   runCommand,
   type SubCommandsDef,
 } from "citty";
-import { call } from "./commands/call.ts";
-import { center } from "./commands/center.ts";
-import { check } from "./commands/check.ts";
-import { consume } from "./commands/consume.ts";
-import { dev } from "./commands/dev.ts";
-import { engine } from "./commands/engine.ts";
 import { examples } from "./commands/examples.ts";
-import { init } from "./commands/init.ts";
-import { nodes } from "./commands/nodes.ts";
-import { publish } from "./commands/publish.ts";
-import { send } from "./commands/send.ts";
-import { single } from "./commands/single.ts";
-import { top } from "./commands/top.ts";
-import { version } from "./commands/version.ts";
 import { messageOf, UserError } from "./errors.ts";
 import { NAME, VERSION, versionLine } from "./version.ts";
 
+/** Loaded when asked for: a shell command should not wait for the engine's parts. */
 const commands: SubCommandsDef = {
-  dev,
-  single,
-  center,
-  engine,
-  init,
-  check,
-  nodes,
-  send,
-  publish,
-  consume,
-  call,
-  top,
-  version,
+  dev: async () => (await import("./commands/dev.ts")).dev,
+  single: async () => (await import("./commands/single.ts")).single,
+  center: async () => (await import("./commands/center.ts")).center,
+  engine: async () => (await import("./commands/engine.ts")).engine,
+  init: async () => (await import("./commands/init.ts")).init,
+  check: async () => (await import("./commands/check.ts")).check,
+  nodes: async () => (await import("./commands/nodes.ts")).nodes,
+  send: async () => (await import("./commands/send.ts")).send,
+  publish: async () => (await import("./commands/publish.ts")).publish,
+  consume: async () => (await import("./commands/consume.ts")).consume,
+  call: async () => (await import("./commands/call.ts")).call,
+  top: async () => (await import("./commands/top.ts")).top,
+  version: async () => (await import("./commands/version.ts")).version,
 };
 
 const connmix = defineCommand({
@@ -53,7 +41,8 @@ const USAGE = 2;
 async function run([name, ...rest]: string[]): Promise<void> {
   if (name === "-h" || name === "--help") return console.log(await usage(connmix));
   if (name === "-v" || name === "--version") return console.log(versionLine());
-  const command = name !== undefined && Object.hasOwn(commands, name) ? (commands[name] as CommandDef) : undefined;
+  const load = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined;
+  const command = await (load as (() => Promise<CommandDef>) | undefined)?.();
   if (!command) {
     const problem = name === undefined ? "no command given" : `unknown command ${JSON.stringify(name)}`;
     throw new UserError(`${problem}\n\n${await usage(connmix)}`, USAGE);

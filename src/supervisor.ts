@@ -1,8 +1,9 @@
 import type { Subprocess } from "bun";
 import type { LoadedConfig } from "./config/load.ts";
-import { messageOf, UserError } from "./errors.ts";
+import { UserError } from "./errors.ts";
 import type { Log } from "./log.ts";
 import type { RunningNode } from "./node.ts";
+import { listenError } from "./server/port.ts";
 import { type Metrics, ROLE_VARIABLE, type ToSupervisor, type ToWorker, type WorkerRole } from "./worker-link.ts";
 
 export interface WorkersOptions {
@@ -64,7 +65,8 @@ class Worker {
   readonly #log: Log;
   readonly #role: WorkerRole;
   readonly #collecting = new Map<number, (metrics: Metrics | undefined) => void>();
-  readonly #firstReady = Promise.withResolvers<void>();
+  readonly #started = Promise.withResolvers<void>();
+  #hasStarted = false;
   #lastCollect = 0;
   #process: Subprocess<"ignore", "inherit", "inherit"> | undefined;
   #serving = false;
@@ -81,7 +83,7 @@ class Worker {
   /** Resolves when the first process of this worker serves; rejects when it ends before. */
   start(): Promise<void> {
     this.#spawn();
-    return this.#firstReady.promise;
+    return this.#started.promise;
   }
 
   async stop(): Promise<void> {
@@ -130,8 +132,8 @@ class Worker {
     if (message.type === "scrape") this.onScrape(message.id);
     else if (message.type === "metrics") this.#collecting.get(message.id)?.(message.metrics);
     else {
-      this.#serving = true;
-      this.#firstReady.resolve();
+      this.#serving = this.#hasStarted = true;
+      this.#started.resolve();
     }
   }
 
@@ -139,8 +141,8 @@ class Worker {
     this.#serving = false;
     for (const resolve of this.#collecting.values()) resolve(undefined);
     const name = `worker ${this.#role.number} (process ${this.#process?.pid})`;
-    this.#firstReady.reject(new UserError(`${name} ended while starting (${how})`));
-    if (this.#stopping) return;
+    if (!this.#hasStarted) this.#started.reject(new UserError(`${name} ended while starting (${how})`));
+    if (!this.#hasStarted || this.#stopping) return;
     this.#pause = livedMs < SHORT_LIFE_MS ? Math.min(Math.max(this.#pause * 2, PAUSE_MS), MAX_PAUSE_MS) : 0;
     this.#log.error(`${name} ended (${how}), another is started${this.#pause ? ` in ${this.#pause / 1000} s` : ""}`);
     this.#restart = setTimeout(() => this.#spawn(), this.#pause);
@@ -165,7 +167,7 @@ function refusePortsInUse({ config, where }: LoadedConfig): void {
     try {
       Bun.listen({ hostname: bind, port, socket: { data() {} } }).stop(true);
     } catch (thrown) {
-      throw new UserError(`${where(path)}: cannot listen on ${bind}:${port} (${messageOf(thrown)})`);
+      throw listenError("the workers", bind, port, thrown);
     }
   }
 }
