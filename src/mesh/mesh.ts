@@ -59,6 +59,8 @@ export interface MeshOptions {
 export interface MeshStats {
   /** Links that are up. */
   links: number;
+  /** Publishes asked of this engine, by its scripts and by its API clients. */
+  publishes: number;
   /** Links that ended before the peer had proved who it is, refusals included. */
   handshakesFailed: number;
   /** Queued messages of peers held for consumers of this engine that do not read. */
@@ -78,6 +80,7 @@ export class Mesh implements Operations {
   readonly #queues: Queues;
   readonly #context: PeerContext;
   readonly #peers = new Map<string, Peer>();
+  #publishes = 0;
   readonly #dialers = new Map<string, Dialer>();
   /** The engine that holds the clients of each node number. */
   #byNumber = new Map<number, Peer>();
@@ -113,11 +116,17 @@ export class Mesh implements Operations {
     };
   }
 
+  /** The members there is no working link to, by node id. */
+  unlinked(): string[] {
+    return [...this.#peers.values()].filter((peer) => !peer.up).map((peer) => peer.record.id);
+  }
+
   get stats(): MeshStats {
     const peers = [...this.#peers.values()];
     const { inbox } = this.#context;
     return {
       links: peers.filter((peer) => peer.up).length,
+      publishes: this.#publishes,
       handshakesFailed: this.#handshakesFailed,
       queueHeld: inbox.held,
       queueDuplicates: inbox.duplicates,
@@ -210,6 +219,7 @@ export class Mesh implements Operations {
   }
 
   publish(channel: string, data: Payload): Soon<PublishCount> {
+    this.#publishes++;
     const own = this.#hub.publish(channel, data);
     const peers = this.#context.interest.peers(channel);
     if (peers === undefined) return own;

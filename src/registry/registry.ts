@@ -59,6 +59,9 @@ export interface Registry {
    */
   join(candidate: Candidate): Promise<NodeRecord>;
 
+  /** Asked at each renewal for what to tell the others. */
+  load: () => NodeLoad | undefined;
+
   /** Called with the full member list, this node included, at each change. Set before `join`. */
   onMembers: (members: NodeRecord[]) => void;
 

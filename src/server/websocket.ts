@@ -64,6 +64,11 @@ export class WebSocketConnection extends ServerConnection {
   onDrain(): void {
     this.drained();
   }
+
+  /** A publish found this client beyond Bun's limit, which cuts it off: accounts for it before that happens. */
+  onOverflow(): void {
+    this.pressed();
+  }
 }
 
 export interface WebSocketOptions extends PortOptions {
@@ -156,13 +161,15 @@ export class WebSocketPort extends Port {
     return failed;
   }
 
-  /** Subscribers that Bun has just given up on. A scan of all, but only while some client is being cut off. */
+  /** How many subscribers Bun has just given up on. A scan of all, but only while some client is being cut off. */
   #overLimit(channel: string): number {
     const limit = this.limits.writeBufferSize * HARD_LIMIT_FACTOR;
     let count = 0;
     for (const connection of this.hub.connections()) {
-      if (connection.fanout === this && connection.channels?.has(channel) && connection.waitingBytes() >= limit)
-        count++;
+      if (!(connection instanceof WebSocketConnection) || connection.fanout !== this) continue;
+      if (!connection.channels?.has(channel) || connection.waitingBytes() <= limit) continue;
+      connection.onOverflow();
+      count++;
     }
     return count;
   }

@@ -46,7 +46,7 @@ function frame(text: string): Buffer {
 /** The last close frame's code in what a client read up to its end. */
 async function closeCode(socket: Socket): Promise<number> {
   const chunks: Buffer[] = [];
-  socket.on("data", (chunk) => chunks.push(chunk));
+  socket.on("data", (chunk: Buffer) => chunks.push(chunk));
   socket.resume();
   await new Promise<void>((resolve) => socket.once("close", () => resolve()));
   const all = Buffer.concat(chunks);
@@ -116,6 +116,7 @@ describe("limits of a websocket server", () => {
     slow.destroy();
     fast.close();
     backend.close();
+    await Promise.all([fast.closed, backend.closed]);
   });
 
   test("what was sent before a close arrives before it, however much it is", async () => {

@@ -1,6 +1,8 @@
+type BunWebSocketConstructor = new (url: string, options: { headers: Record<string, string> }) => Bun.WebSocket;
+
 /** A WebSocket client whose messages and close can be awaited in order. */
 export class TestSocket {
-  readonly #socket: WebSocket;
+  readonly #socket: Bun.WebSocket;
   readonly #messages: (string | Buffer)[] = [];
   readonly #waiting: ((message: string | Buffer) => void)[] = [];
   readonly closed: Promise<{ code: number; reason: string }>;
@@ -14,7 +16,8 @@ export class TestSocket {
   readonly #opened: Promise<void>;
 
   constructor(url: string, headers: Record<string, string> = {}) {
-    this.#socket = new WebSocket(url, { headers });
+    // Bun's WebSocket knows headers and Buffers; the DOM's types, which the console needs, do not.
+    this.#socket = new (WebSocket as unknown as BunWebSocketConstructor)(url, { headers });
     this.#socket.binaryType = "nodebuffer";
     this.#opened = new Promise((resolve, reject) => {
       this.#socket.onopen = () => resolve();
