@@ -1,6 +1,8 @@
 import type { ApiStats } from "../api/sockets.ts";
 import type { TopicStats } from "../hub/queue.ts";
 import type { ScriptStats } from "../lua/script.ts";
+import type { MeshStats } from "../mesh/mesh.ts";
+import type { PeerStats } from "../mesh/peer.ts";
 import type { RegistryState, RegistryStats } from "../registry/registry.ts";
 import type { PortStats } from "../server/port.ts";
 import { type Durations, MetricSet, type Sample } from "./metric-set.ts";
@@ -14,19 +16,6 @@ export interface PortSource {
   readonly stats: Readonly<PortStats>;
 }
 
-/** The mesh since the engine started, closed links included. */
-export interface MeshSource {
-  links: number;
-  framesIn: number;
-  framesOut: number;
-  bytesIn: number;
-  bytesOut: number;
-  /** Operations refused because too much waited for a peer, or because it was gone. */
-  dropped: number;
-  /** Round trip of each open link in seconds, by the peer's node id. */
-  roundTrips: ReadonlyMap<string, number>;
-}
-
 /** Where the numbers come from; everything is read when the metrics are scraped. */
 export interface EngineSources {
   version: string;
@@ -37,7 +26,7 @@ export interface EngineSources {
   topics(): ReadonlyMap<string, TopicStats>;
   /** `entry` is the script's path as configured. */
   scripts(): readonly { entry: string; stats: ScriptStats }[];
-  mesh(): MeshSource;
+  mesh(): MeshStats;
   registry(): { state: RegistryState; stats: Readonly<RegistryStats> };
   api(): ApiStats;
 }
@@ -144,24 +133,80 @@ function addScripts(metrics: MetricSet, { scripts }: EngineSources): void {
 }
 
 function addMesh(metrics: MetricSet, { mesh }: EngineSources): void {
+  const byPeer = (read: (peer: PeerStats) => number) => () =>
+    mesh().peers.map((peer): Sample => [read(peer), { peer: peer.id }]);
+  const exchanged = (inward: (peer: PeerStats) => number, outward: (peer: PeerStats) => number) => () =>
+    mesh().peers.flatMap((peer): Sample[] => [
+      [inward(peer), { peer: peer.id, direction: "in" }],
+      [outward(peer), { peer: peer.id, direction: "out" }],
+    ]);
   metrics.gauge("connmix_engine_mesh_links", "Open links to other engines", [], () => [[mesh().links]]);
-  metrics.counter("connmix_engine_mesh_frames_total", "Frames exchanged with other engines", ["direction"], () => [
-    [mesh().framesIn, { direction: "in" }],
-    [mesh().framesOut, { direction: "out" }],
-  ]);
-  metrics.counter("connmix_engine_mesh_bytes_total", "Bytes exchanged with other engines", ["direction"], () => [
-    [mesh().bytesIn, { direction: "in" }],
-    [mesh().bytesOut, { direction: "out" }],
-  ]);
-  metrics.counter("connmix_engine_mesh_dropped_total", "Operations another engine could not be given", [], () => [
-    [mesh().dropped],
-  ]);
+  metrics.counter(
+    "connmix_engine_mesh_handshakes_failed_total",
+    "Links refused or lost before they were trusted",
+    [],
+    () => [[mesh().handshakesFailed]],
+  );
+  metrics.counter(
+    "connmix_engine_mesh_frames_total",
+    "Frames exchanged with another engine",
+    ["peer", "direction"],
+    exchanged(
+      (peer) => peer.framesIn,
+      (peer) => peer.framesOut,
+    ),
+  );
+  metrics.counter(
+    "connmix_engine_mesh_bytes_total",
+    "Bytes exchanged with another engine",
+    ["peer", "direction"],
+    exchanged(
+      (peer) => peer.bytesIn,
+      (peer) => peer.bytesOut,
+    ),
+  );
   metrics.gauge(
     "connmix_engine_mesh_round_trip_seconds",
     "Round trip to another engine",
     ["peer"],
-    () => [...mesh().roundTrips].map(([peer, seconds]): Sample => [seconds, { peer }]),
+    () => mesh().peers.flatMap(({ id, rtt }): Sample[] => (rtt === undefined ? [] : [[rtt / 1000, { peer: id }]])),
     "average",
+  );
+  metrics.gauge(
+    "connmix_engine_mesh_waiting_bytes",
+    "Bytes another engine has not taken yet",
+    ["peer"],
+    byPeer((peer) => peer.waitingBytes),
+  );
+  metrics.counter(
+    "connmix_engine_mesh_requests_total",
+    "Requests to another engine",
+    ["peer"],
+    byPeer((peer) => peer.requests),
+  );
+  metrics.counter(
+    "connmix_engine_mesh_requests_failed_total",
+    "Requests another engine did not answer",
+    ["peer"],
+    byPeer((peer) => peer.requestsFailed),
+  );
+  metrics.counter(
+    "connmix_engine_mesh_dropped_total",
+    "Requests refused because too much waits for the other engine",
+    ["peer"],
+    byPeer((peer) => peer.dropped),
+  );
+  metrics.counter(
+    "connmix_engine_mesh_queue_lost_total",
+    "Queued messages lost with another engine",
+    ["peer"],
+    byPeer((peer) => peer.queueLost),
+  );
+  metrics.gauge(
+    "connmix_engine_mesh_queue_held",
+    "Messages of other engines held for consumers that do not read",
+    [],
+    () => [[mesh().queueHeld]],
   );
 }
 
