@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
+import { Glob } from "bun";
 import { builtinFiles } from "../../src/builtin.ts";
 import { entryOf } from "../../src/config/entry.ts";
 import { loadConfig } from "../../src/config/load.ts";
@@ -26,6 +27,13 @@ function write(name: string, content = ""): string {
 }
 
 const ENTRY = "engine:\n  servers:\n    - port: 1\n      entry: ";
+
+test("every script of the repository is built in, with its present text", async () => {
+  const repository = resolve(import.meta.dir, "../..");
+  const files = [...new Glob("lua/**/*.lua").scanSync(repository), "conf/connmix.yaml"];
+  expect(Object.keys(builtinFiles).sort()).toEqual(files.sort());
+  for (const name of files) expect(builtinFiles[name]).toBe(await Bun.file(join(repository, name)).text());
+});
 
 describe("the file", () => {
   test("without one, the defaults hold, and paths start from the current folder", () => {
