@@ -133,6 +133,7 @@ class Worker {
     else if (message.type === "metrics") this.#collecting.get(message.id)?.(message.metrics);
     else {
       this.#serving = this.#hasStarted = true;
+      this.#log.info(`worker ${this.#role.number} is process ${this.#process?.pid}`);
       this.#started.resolve();
     }
   }

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -6,6 +6,8 @@ import { stringify } from "yaml";
 import { freePort } from "../support/command.ts";
 import { Connmix, eventually, freePorts } from "../support/connmix.ts";
 import { TestSocket } from "../support/websocket.ts";
+
+setDefaultTimeout(60_000);
 
 const MAIN = resolve(import.meta.dir, "../../src/main.ts");
 
