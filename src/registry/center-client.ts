@@ -4,7 +4,7 @@ import { type Address, parseAddress } from "./address.ts";
 import { backOff } from "./back-off.ts";
 import { CenterLink, type CenterLinkEvents } from "./center-link.ts";
 import { Members } from "./members.ts";
-import type { Candidate, NodeRecord, Registry, RegistryState, RegistryStats } from "./registry.ts";
+import type { Candidate, NodeLoad, NodeRecord, Registry, RegistryState, RegistryStats } from "./registry.ts";
 
 export interface CenterClientOptions {
   /** `host:port` of the center's registry. */
@@ -22,6 +22,7 @@ const LEAVE_LIMIT = 1000;
 export class CenterClient implements Registry, CenterLinkEvents {
   readonly kind = "center";
   readonly stats: RegistryStats = { stateChanges: 0, renewals: 0, failures: 0, lastError: undefined };
+  load: () => NodeLoad | undefined = () => undefined;
   onMembers: (members: NodeRecord[]) => void = () => {};
   onState: (state: RegistryState) => void = () => {};
   onRenumbered: (record: NodeRecord) => void = () => {};
@@ -86,8 +87,9 @@ export class CenterClient implements Registry, CenterLinkEvents {
     this.#join.resolve(this.#record());
   }
 
-  renewed(): void {
+  renewed(loads: [id: string, load: NodeLoad][]): void {
     this.stats.renewals++;
+    this.#members.setLoads(loads);
   }
 
   joined(node: NodeRecord): void {

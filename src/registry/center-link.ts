@@ -10,7 +10,7 @@ import {
   readCenterMessage,
 } from "./center-protocol.ts";
 import { JsonSocket, ProtocolError } from "./json-socket.ts";
-import type { Candidate, NodeRecord } from "./registry.ts";
+import type { Candidate, NodeLoad, NodeRecord } from "./registry.ts";
 
 export interface CenterLinkOptions {
   address: Address;
@@ -21,13 +21,14 @@ export interface CenterLinkOptions {
   number: number | undefined;
 }
 
-/** What a link tells its owner. */
+/** What a link asks and tells its owner. */
 export interface CenterLinkEvents {
   /** The center has proved the secret; the registration is about to be sent. */
   connected(): void;
   /** `ttl` in milliseconds. */
   registered(number: number, ttl: number, nodes: NodeRecord[]): void;
-  renewed(): void;
+  load(): NodeLoad | undefined;
+  renewed(loads: [id: string, load: NodeLoad][]): void;
   joined(node: NodeRecord): void;
   left(id: string): void;
   renumbered(number: number): void;
@@ -99,7 +100,7 @@ export class CenterLink {
     this.#silence.refresh();
     switch (message.type) {
       case "heartbeat":
-        this.#events.renewed();
+        this.#events.renewed(message.loads);
         break;
       case "joined":
         this.#events.joined(message.node);
@@ -134,7 +135,7 @@ export class CenterLink {
     // Two missed heartbeats: there is still a third of the TTL left to come back before the center gives this node up.
     clearTimeout(this.#silence);
     this.#silence = setTimeout(() => this.close("no heartbeat from the center"), (ttl * 2) / 3);
-    this.#heartbeat = setInterval(() => this.#send({ type: "heartbeat" }), ttl / 3);
+    this.#heartbeat = setInterval(() => this.#send({ type: "heartbeat", load: this.#events.load() }), ttl / 3);
     this.#events.registered(number, ttl, nodes);
   }
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { ProtocolError } from "./json-socket.ts";
-import { candidateSchema, nodeIdSchema, nodeNumberSchema, nodeRecordSchema } from "./node-record.ts";
+import { candidateSchema, nodeIdSchema, nodeLoadSchema, nodeNumberSchema, nodeRecordSchema } from "./node-record.ts";
 
 /**
  * What an engine and the center say to each other:
@@ -10,7 +10,8 @@ import { candidateSchema, nodeIdSchema, nodeNumberSchema, nodeRecordSchema } fro
  *                                          ←    challenge {nonce, proof}
  *     register {proof, candidate, number?} →
  *                                          ←    registered {number, ttl, nodes}
- *     heartbeat {}                         ⇄    heartbeat {}
+ *     heartbeat {load?}                    →
+ *                                          ←    heartbeat {loads}
  *                                          ←    joined {node} · left {id} · renumbered {number}
  *     leave {}                             →    (closes)
  *
@@ -19,7 +20,7 @@ import { candidateSchema, nodeIdSchema, nodeNumberSchema, nodeRecordSchema } fro
 export const PROTOCOL = 1;
 
 /** Milliseconds from the connection to the end of the handshake. */
-export const HANDSHAKE_LIMIT = 5000;
+export const HANDSHAKE_LIMIT = 3000;
 /** Bytes; an engine sends little, the center's answer may list 4096 nodes. */
 export const MAX_ENGINE_MESSAGE = 64 * 1024;
 export const MAX_CENTER_MESSAGE = 8 * 1024 * 1024;
@@ -29,7 +30,6 @@ const text = z
   .max(500)
   .regex(/^\P{Cc}*$/u, "control characters");
 const refused = z.object({ type: z.literal("refused"), reason: text });
-const heartbeat = z.object({ type: z.literal("heartbeat") });
 
 const engineMessage = z.discriminatedUnion("type", [
   // The nonce is checked only after the protocol version: another version may have another form of it.
@@ -40,7 +40,7 @@ const engineMessage = z.discriminatedUnion("type", [
     candidate: candidateSchema,
     number: nodeNumberSchema.optional(),
   }),
-  heartbeat,
+  z.object({ type: z.literal("heartbeat"), load: nodeLoadSchema.optional() }),
   z.object({ type: z.literal("leave") }),
   refused,
 ]);
@@ -53,7 +53,7 @@ const centerMessage = z.discriminatedUnion("type", [
     ttl: z.int().min(1),
     nodes: z.array(nodeRecordSchema),
   }),
-  heartbeat,
+  z.object({ type: z.literal("heartbeat"), loads: z.array(z.tuple([nodeIdSchema, nodeLoadSchema])) }),
   z.object({ type: z.literal("joined"), node: nodeRecordSchema }),
   z.object({ type: z.literal("left"), id: nodeIdSchema }),
   z.object({ type: z.literal("renumbered"), number: nodeNumberSchema }),

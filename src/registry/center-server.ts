@@ -5,7 +5,7 @@ import type { Log } from "../log.ts";
 import type { CenterMessage } from "./center-protocol.ts";
 import { CenterSession, type SessionOwner } from "./center-session.ts";
 import { NodeNumbers } from "./numbers.ts";
-import type { Candidate, NodeRecord } from "./registry.ts";
+import type { Candidate, NodeLoad, NodeRecord } from "./registry.ts";
 
 export interface CenterServerOptions {
   port: number;
@@ -111,8 +111,12 @@ export class CenterServer implements SessionOwner {
     return undefined;
   }
 
-  heard(id: string): void {
-    this.#members.get(id)?.expiry.refresh();
+  heard(id: string, load: NodeLoad | undefined): [id: string, load: NodeLoad][] {
+    const member = this.#members.get(id);
+    member?.expiry.refresh();
+    // In place: a load is no change of the members, and whoever holds their list sees it there.
+    if (member !== undefined && load !== undefined) member.record.load = load;
+    return this.members().flatMap((node) => (node.load === undefined ? [] : [[node.id, node.load]]));
   }
 
   leave(id: string): void {

@@ -10,7 +10,7 @@ import {
   readEngineMessage,
 } from "./center-protocol.ts";
 import { JsonSocket, ProtocolError } from "./json-socket.ts";
-import type { Candidate } from "./registry.ts";
+import type { Candidate, NodeLoad } from "./registry.ts";
 
 /** What the center does for its sessions. */
 export interface SessionOwner {
@@ -19,8 +19,8 @@ export interface SessionOwner {
   readonly log: Log;
   /** The engine proved that it belongs here; it claims `number` when it comes back. Refused when a text is returned. */
   register(session: CenterSession, candidate: Candidate, number: number | undefined): string | undefined;
-  /** The registered engine is alive. */
-  heard(id: string): void;
+  /** The registered engine is alive. Returns the loads of all engines. */
+  heard(id: string, load: NodeLoad | undefined): [id: string, load: NodeLoad][];
   leave(id: string): void;
   /** Called once; `id` when an engine had registered. */
   closed(session: CenterSession, id: string | undefined): void;
@@ -79,8 +79,7 @@ export class CenterSession {
         this.#register(message.proof, message.candidate, message.number);
         break;
       case "heartbeat":
-        this.#owner.heard(this.#registered());
-        this.send({ type: "heartbeat" });
+        this.send({ type: "heartbeat", loads: this.#owner.heard(this.#registered(), message.load) });
         break;
       case "leave":
         this.#owner.leave(this.#registered());

@@ -1,4 +1,4 @@
-import type { NodeRecord } from "./registry.ts";
+import type { NodeLoad, NodeRecord } from "./registry.ts";
 
 /**
  * The members as one node sees them. A registry that comes back after an outage may not know everyone yet, because the
@@ -9,7 +9,7 @@ export class Members {
   #listed = new Map<string, NodeRecord>();
   #held = new Map<string, NodeRecord>();
   #holding: Timer | undefined;
-  #reported = "";
+  #reported = "[]";
   #stopped = false;
 
   /** `onChange` is called with the full list, ordered by id, whenever it differs from the last one. */
@@ -25,6 +25,15 @@ export class Members {
   /** Adds a node, or replaces what is known of it. */
   add(node: NodeRecord): void {
     this.#listed.set(node.id, node);
+    this.#report();
+  }
+
+  /** What the listed nodes were doing at their last renewal. */
+  setLoads(loads: [id: string, load: NodeLoad][]): void {
+    for (const [id, load] of loads) {
+      const node = this.#listed.get(id);
+      if (node !== undefined) this.#listed.set(id, { ...node, load });
+    }
     this.#report();
   }
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { NODE_NUMBERS } from "../client-id.ts";
-import type { Candidate, NodeRecord } from "./registry.ts";
+import type { Candidate, NodeLoad, NodeRecord } from "./registry.ts";
 
 /** What other nodes say of themselves is checked before it is believed; unknown keys of a later version are dropped. */
 
@@ -19,6 +19,15 @@ export const nodeNumberSchema = z
   .min(0)
   .max(NODE_NUMBERS - 1);
 
+const counter = z.int().min(0);
+export const nodeLoadSchema = z.object({
+  clients: counter,
+  channels: counter,
+  readMessages: counter,
+  sentMessages: counter,
+  publishes: counter,
+}) satisfies z.ZodType<NodeLoad>;
+
 export const candidateSchema = z.object({
   id: nodeIdSchema,
   host: line(255),
@@ -27,6 +36,7 @@ export const candidateSchema = z.object({
   version: line(64),
   startedAt: z.int().min(0),
   servers: z.array(z.object({ protocol: z.enum(["websocket", "socket"]), port })).max(256),
+  load: nodeLoadSchema.optional(),
 }) satisfies z.ZodType<Candidate>;
 
 export const nodeRecordSchema = candidateSchema.extend({ number: nodeNumberSchema }) satisfies z.ZodType<NodeRecord>;

@@ -15,22 +15,25 @@ import type { Candidate, NodeRecord } from "./registry.ts";
  * A claim is the node's start time and id, padded so that of two claims the one that sorts first started first.
  */
 
-/** Renews number and record, owner-checked, and tells which nodes are alive. `false` when an older node holds the number. */
+/**
+ * Renews number and record, owner-checked, and tells which nodes are alive; `false` when an older node holds the number.
+ * The others are told when the record is new or changes hands, and when asked to, not at each renewal with its load.
+ */
 const RENEW = `
 local number, node, nodes, changes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local claim, id, record, ttl = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local claim, id, record, ttl, announce = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 local holder = redis.call('GET', number)
 if holder and holder < claim then return false end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local known = redis.call('GET', node)
+local known = redis.call('EXISTS', node)
 redis.call('SET', number, claim, 'PX', ttl)
 redis.call('SET', node, record, 'PX', ttl)
 redis.call('ZREMRANGEBYSCORE', nodes, '-inf', now)
 redis.call('ZADD', nodes, now + ttl, id)
 redis.call('PEXPIRE', nodes, ttl)
-if known ~= record then redis.call('PUBLISH', changes, 'changed') end
-return {now, known and 1 or 0, redis.call('ZRANGE', nodes, 0, -1, 'WITHSCORES')}
+if announce == '1' or known == 0 or holder ~= claim then redis.call('PUBLISH', changes, 'changed') end
+return {now, known, redis.call('ZRANGE', nodes, 0, -1, 'WITHSCORES')}
 `;
 
 /** Gives back what still belongs to this node, and tells the others. */
@@ -80,10 +83,13 @@ export class RedisLeases {
     return undefined;
   }
 
-  /** Renews `record`, or writes it anew when it is gone; `undefined` when a node that started earlier holds its number. */
-  async renew(record: NodeRecord): Promise<View | undefined> {
-    const argumentsOf = [claimOf(record), record.id, JSON.stringify(record), this.#ttl];
-    const reply = await this.#redis.eval(RENEW, 4, ...this.#keys(record), ...argumentsOf);
+  /**
+   * Renews `record`, or writes it anew when it is gone; `undefined` when a node that started earlier holds its number.
+   * `announce` tells the others to look, as they must when the number has changed.
+   */
+  async renew(record: NodeRecord, announce: boolean): Promise<View | undefined> {
+    const values = [claimOf(record), record.id, JSON.stringify(record), this.#ttl, announce ? 1 : 0];
+    const reply = await this.#redis.eval(RENEW, 4, ...this.#keys(record), ...values);
     if (reply === null) return undefined;
     const [now, known, entries] = reply as [number, number, string[]];
     const ids = entries.filter((_, index) => index % 2 === 0);

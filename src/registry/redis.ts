@@ -5,7 +5,7 @@ import { backOff } from "./back-off.ts";
 import { Members } from "./members.ts";
 import { createRedisConnection, describeTarget, type RedisConnection, type RedisTarget } from "./redis-connection.ts";
 import { RedisLeases, type View } from "./redis-leases.ts";
-import type { Candidate, NodeRecord, Registry, RegistryState, RegistryStats } from "./registry.ts";
+import type { Candidate, NodeLoad, NodeRecord, Registry, RegistryState, RegistryStats } from "./registry.ts";
 
 export interface RedisRegistryOptions extends RedisTarget {
   cluster: string;
@@ -29,6 +29,7 @@ const NOTICE_DELAY = 20;
 export class RedisRegistry implements Registry {
   readonly kind = "redis";
   readonly stats: RegistryStats = { stateChanges: 0, renewals: 0, failures: 0, lastError: undefined };
+  load: () => NodeLoad | undefined = () => undefined;
   onMembers: (members: NodeRecord[]) => void = () => {};
   onState: (state: RegistryState) => void = () => {};
   onRenumbered: (record: NodeRecord) => void = () => {};
@@ -114,7 +115,7 @@ export class RedisRegistry implements Registry {
     const number = await this.#leases.lease(candidate);
     if (number === undefined) throw new Error(`all ${NODE_NUMBERS} node numbers are taken`);
     const record = { ...candidate, number };
-    const view = await this.#leases.renew(record);
+    const view = await this.#leases.renew(record, true);
     if (view === undefined) throw new Error(`an older node took number ${number}`);
     this.#renewed(record, view);
     return record;
@@ -164,7 +165,7 @@ export class RedisRegistry implements Registry {
     // Subscribing again costs nothing, restores a subscription that was lost, and proves that the connection lives.
     this.#notices.subscribe(this.#leases.changes).catch(() => {});
     try {
-      const view = await this.#leases.renew(record);
+      const view = await this.#leases.renew({ ...record, load: this.load() }, false);
       if (view !== undefined) this.#renewed(record, view);
       else if (this.#state !== "left") await this.#renewAnew(record);
     } catch (error) {

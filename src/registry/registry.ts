@@ -59,7 +59,7 @@ export interface Registry {
    */
   join(candidate: Candidate): Promise<NodeRecord>;
 
-  /** Asked at each renewal for what to tell the others. */
+  /** Asked at each renewal for what to tell the others. Set before `join`. */
   load: () => NodeLoad | undefined;
 
   /** Called with the full member list, this node included, at each change. Set before `join`. */

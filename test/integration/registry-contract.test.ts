@@ -100,6 +100,20 @@ for (const [name, startBackend] of [
       expect(first.states).toEqual(["joined"]);
     });
 
+    test("each renewal tells the others what this node was doing", async () => {
+      const [first, second] = [await joined(backend.access), await joined(backend.access)];
+      const load = { clients: 7, channels: 2, readMessages: 100, sentMessages: 2 ** 40, publishes: 0 };
+      second.registry.load = () => load;
+      for (const member of [first, second]) {
+        await eventually(
+          () => Bun.deepEquals(member.members.find(({ id }) => id === second.id)?.load, load),
+          TTL + LATE,
+        );
+      }
+      expect(first.members.find(({ id }) => id === first.id)?.load).toBeUndefined();
+      expect(second.registry.stats.renewals).toBeGreaterThan(0);
+    }, 10_000);
+
     test("a number that was given back is not issued again soon", async () => {
       const numbers = new Set<number>();
       for (let round = 0; round < 5; round++) {
