@@ -43,7 +43,7 @@ async function start(options: ConnmixOptions): Promise<Running> {
     await Bun.write(file, JSON.stringify(config));
     const server = new ServerProcess([process.execPath, join(ROOT, "src/main.ts"), command, "-f", file, ...flags], {
       core: options.allCores ? undefined : SERVER_CORE,
-      cwd: folder,
+      cwd: ROOT,
     });
     started.push(server);
     return server;

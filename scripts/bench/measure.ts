@@ -28,7 +28,8 @@ export async function measureRow(row: Row, scale: Scale, progress: (what: string
         progress(`${row.id}: ${entrant.contender.name}, round ${round} of ${scale.rounds}`);
         try {
           entrant.server ??= await entrant.contender.start();
-          entrant.rounds.push(await measure(entrant.contender, entrant.server, scale));
+          const warmup = entrant.rounds.length === 0 ? scale.firstWarmupSeconds : scale.warmupSeconds;
+          entrant.rounds.push(await measure(entrant.contender, entrant.server, warmup, scale.seconds));
         } catch (error) {
           entrant.absent = error instanceof Error ? error.message : String(error);
           entrant.failed = true;
@@ -63,12 +64,17 @@ async function stop(entrant: Entrant): Promise<void> {
 }
 
 /** One round, its load in a process of its own. */
-async function measure(contender: Contender, server: Running, scale: Scale): Promise<Measurement> {
+async function measure(
+  contender: Contender,
+  server: Running,
+  warmupSeconds: number,
+  seconds: number,
+): Promise<Measurement> {
   const assignment: Assignment = {
     load: contender.load(server),
     pids: server.pids(),
-    warmupSeconds: scale.warmupSeconds,
-    seconds: scale.seconds,
+    warmupSeconds,
+    seconds,
   };
   const client = Bun.spawn(pinned([process.execPath, LOAD_CLIENT, JSON.stringify(assignment)], CLIENT_CORE), {
     stdin: "ignore",

@@ -26,12 +26,17 @@ export interface Row {
   reach?: Reach;
   /** A server is started anew for each round: its memory is the figure. */
   fresh?: boolean;
+  /** Starts too many servers for a quick run. */
+  large?: boolean;
   contenders: Contender[];
 }
 
 /** What differs between a full and a quick run. */
 export interface Scale {
   rounds: number;
+  /** Before a server's first measured round: its code is compiled as it gets hot. */
+  firstWarmupSeconds: number;
+  /** Before each further round. */
   warmupSeconds: number;
   seconds: number;
   /** Connections of the memory row. */

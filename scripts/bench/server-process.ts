@@ -24,6 +24,12 @@ export function pinned(command: readonly string[], core: number | undefined): st
   return ["taskset", "-c", String(core), ...command];
 }
 
+/** Whatever ends the benchmark, no server outlives it. */
+const alive = new Set<Bun.Subprocess>();
+process.on("exit", () => {
+  for (const child of alive) child.kill("SIGKILL");
+});
+
 /** A started program: its output is kept for the error when it fails. */
 export class ServerProcess {
   readonly #child: Bun.Subprocess<"ignore", "pipe", "pipe">;
@@ -39,6 +45,7 @@ export class ServerProcess {
       stdout: "pipe",
       stderr: "pipe",
     });
+    alive.add(this.#child);
     this.#keep(this.#child.stdout);
     this.#keep(this.#child.stderr);
   }
@@ -73,6 +80,7 @@ export class ServerProcess {
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), STOP_TIMEOUT_MS);
     await this.#child.exited;
     clearTimeout(timer);
+    alive.delete(this.#child);
   }
 
   /** The end of what a program prints before it ends is where it says why. */

@@ -2,14 +2,15 @@ import { cpuSeconds, residentBytes } from "../process-usage.ts";
 import type { Assignment, HoldLoad, Measurement } from "./load.ts";
 import { connectAll } from "./wire.ts";
 
-const SETTLE_CHECK_MS = 500;
 const SETTLE_LIMIT_MS = 10_000;
+/** How often it is looked at, as a share of a round's time. */
+const LOOKS_PER_ROUND = 4;
 /** Memory has settled when it moved less than this share between two looks. */
 const SETTLED = 0.002;
 
 /** Opens the connections and reads what they cost the server. */
-export async function hold(load: HoldLoad, { pids }: Assignment): Promise<Measurement> {
-  const before = await settled(pids);
+export async function hold(load: HoldLoad, { pids, seconds: roundSeconds }: Assignment): Promise<Measurement> {
+  const before = await settled(pids, roundSeconds);
   const cpuBefore = cpuSeconds(pids);
   const clientBefore = process.cpuUsage();
   const start = performance.now();
@@ -17,7 +18,7 @@ export async function hold(load: HoldLoad, { pids }: Assignment): Promise<Measur
   const seconds = (performance.now() - start) / 1000;
   const client = process.cpuUsage(clientBefore);
   const serverCpuSeconds = cpuSeconds(pids) - cpuBefore;
-  const after = await settled(pids);
+  const after = await settled(pids, roundSeconds);
   return {
     messages: load.connections,
     seconds,
@@ -29,11 +30,11 @@ export async function hold(load: HoldLoad, { pids }: Assignment): Promise<Measur
   };
 }
 
-async function settled(pids: readonly number[]): Promise<number> {
+async function settled(pids: readonly number[], roundSeconds: number): Promise<number> {
   const deadline = performance.now() + SETTLE_LIMIT_MS;
   let bytes = residentBytes(pids);
   for (let calm = 0; calm < 3 && performance.now() < deadline; ) {
-    await Bun.sleep(SETTLE_CHECK_MS);
+    await Bun.sleep((roundSeconds * 1000) / LOOKS_PER_ROUND);
     const now = residentBytes(pids);
     calm = Math.abs(now - bytes) < bytes * SETTLED ? calm + 1 : 0;
     bytes = now;

@@ -16,6 +16,7 @@ function load(...clients: string[]) {
 export const processRows: Row[] = [
   {
     id: "engines",
+    large: true,
     title: "1 engine → 4 engines, the same total load",
     unit: "message",
     figure: "cpu",

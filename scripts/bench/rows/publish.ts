@@ -81,6 +81,7 @@ const twoEngines: Row = {
 /** Engines without subscribers must cost a publish nothing. */
 const growing: Row = {
   id: "publish-growing",
+  large: true,
   title: "publish to 500 subscribers on one engine, as engines grow from 1 to 8",
   unit: "delivery",
   figure: "cpu",
