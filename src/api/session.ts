@@ -31,9 +31,9 @@ export type ApiSocket = ServerWebSocket<Session>;
  */
 export class Session implements Caller, EventSink {
   readonly consumer: ApiConsumer;
-  /** Milliseconds of the endpoint's clock. */
-  lastRead: number;
-  /** Since when bytes wait for the client without any progress; 0 when none do. */
+  /** When the client last sent bytes; milliseconds of `performance.now()`. */
+  lastRead = performance.now();
+  /** Since when bytes wait for the client without any progress (`performance.now()`); 0 when none do. */
   blockedSince = 0;
   #socket: ApiSocket | undefined;
   #busy = false;
@@ -45,11 +45,9 @@ export class Session implements Caller, EventSink {
     readonly address: string,
     public grant: Grant,
     readonly limits: SessionLimits,
-    now: number,
     /** Called when the client does not keep up; `reason` says with what. The receiver closes it. */
     readonly onSlow: (session: Session, reason: string) => void,
   ) {
-    this.lastRead = now;
     this.consumer = new ApiConsumer(this, operations, Math.min(PAUSE_EVENTS_BYTES, limits.writeBufferSize / 2));
   }
 

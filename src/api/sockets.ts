@@ -34,7 +34,6 @@ export class Sessions {
   readonly #open = new Set<Session>();
   readonly #unwatch: () => void;
   readonly #timer: Timer;
-  #now = performance.now();
   #emptied: (() => void) | undefined;
 
   constructor(options: SessionsOptions) {
@@ -62,9 +61,7 @@ export class Sessions {
   /** The state of a connection that is about to be upgraded. */
   session(address: string, grant: Grant): Session {
     const { operations } = this.#options;
-    return new Session(operations, address, grant, this.limits, this.#now, (session, reason) =>
-      this.#slow(session, reason),
-    );
+    return new Session(operations, address, grant, this.limits, (session, reason) => this.#slow(session, reason));
   }
 
   /** Closes every connection with 1001; resolves when all are gone, or after `timeoutMs`. */
@@ -90,12 +87,12 @@ export class Sessions {
 
   #message(socket: ApiSocket, data: string | Buffer): void {
     const session = socket.data;
-    session.lastRead = this.#now;
+    session.lastRead = performance.now();
     this.stats.requests += session.message(data);
   }
 
   #heard(socket: ApiSocket): void {
-    socket.data.lastRead = this.#now;
+    socket.data.lastRead = performance.now();
   }
 
   #closed(socket: ApiSocket, code: number, reason: string): void {
@@ -120,17 +117,13 @@ export class Sessions {
   }
 
   #sweep(): void {
-    this.#now = performance.now();
+    const now = performance.now();
     for (const session of this.#open) {
       const { readTimeout, writeTimeout } = session.limits;
-      if (readTimeout > 0 && this.#now - session.lastRead > readTimeout * 1000) {
+      if (readTimeout > 0 && now - session.lastRead > readTimeout * 1000) {
         this.stats.readTimeouts++;
         session.close(1001, `nothing was received for ${readTimeout} seconds: send a ping now and then`);
-      } else if (
-        writeTimeout > 0 &&
-        session.blockedSince > 0 &&
-        this.#now - session.blockedSince > writeTimeout * 1000
-      ) {
+      } else if (writeTimeout > 0 && session.blockedSince > 0 && now - session.blockedSince > writeTimeout * 1000) {
         this.#slow(
           session,
           `it took nothing for ${writeTimeout} seconds (writeTimeout), ${session.waitingBytes()} bytes wait`,

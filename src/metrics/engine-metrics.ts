@@ -43,7 +43,7 @@ export function createEngineMetrics(sources: EngineSources): MetricSet {
   return metrics;
 }
 
-function addServers(metrics: MetricSet, { ports, sendDurations, channels }: EngineSources): void {
+function addServers(metrics: MetricSet, { ports, sendDurations, channels, mesh }: EngineSources): void {
   const byProtocol = (name: string, help: string, field: keyof PortStats) =>
     metrics.counter(`connmix_engine_servers_${name}_total`, help, ["protocol"], () =>
       ports().map(({ protocol, stats }): Sample => [stats[field], { protocol }]),
@@ -65,6 +65,12 @@ function addServers(metrics: MetricSet, { ports, sendDurations, channels }: Engi
     "How long sends to clients took",
     ["protocol", "scenario"],
     sendDurations,
+  );
+  metrics.counter(
+    "connmix_engine_publishes_total",
+    "Publishes asked of this engine by scripts and API clients",
+    [],
+    () => [[mesh().publishes]],
   );
   metrics.gauge("connmix_engine_channels", "Channels with subscribers on this engine", [], () => [[channels()]]);
 }

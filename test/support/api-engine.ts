@@ -29,7 +29,7 @@ export interface ApiEngineOptions {
   users?: User[];
   allowedOrigins?: AllowedOrigins;
   ready?: () => string | undefined;
-  topicSize?: number;
+  port?: number;
   /** Stands between the API and the mesh, to make an answer late. */
   operations?: (mesh: Mesh) => Operations;
 }
@@ -99,7 +99,7 @@ export class ApiEngine {
       startedAt: 1_700_000_000_000,
       servers: [{ protocol: "websocket", port: 3 }],
     };
-    this.queues = new Queues({ topicSize: options.topicSize ?? 2000, maxTopics: 100 });
+    this.queues = new Queues({ topicSize: 2000, maxTopics: 100 });
     this.mesh = new Mesh({
       hub: this.hub,
       queues: this.queues,
@@ -114,7 +114,7 @@ export class ApiEngine {
     this.access = new Access(options.users ?? []);
     this.api = new ApiServer({
       name: "api server",
-      port: 0,
+      port: options.port ?? 0,
       bind: "127.0.0.1",
       reusePort: false,
       limits: { ...LIMITS, ...options.limits },

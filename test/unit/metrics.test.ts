@@ -50,6 +50,7 @@ function sources(overrides: Partial<EngineSources> = {}): EngineSources {
       handshakesFailed: 0,
       queueHeld: 0,
       queueDuplicates: 0,
+      publishes: 8,
       peers: [
         {
           id: "peer000001",
