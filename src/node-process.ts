@@ -59,6 +59,8 @@ function onTerminal(): boolean {
 function stopOnSignals(starting: Promise<RunningNode>, { config }: LoadedConfig, log: OwnLog): void {
   let stopping = false;
   const stop = (why: string, exitCodeIfAgain: number) => {
+    // A service manager may signal the whole group, and so a worker twice: its supervisor decides when patience ends.
+    if (stopping && workerRole) return;
     if (stopping) process.exit(exitCodeIfAgain);
     stopping = true;
     log.info(`${why}: stopping`);

@@ -61,10 +61,13 @@ test("workers share the ports, sum their metrics, are replaced when they die, an
   survivor.send("still there");
   expect(await survivor.text()).toBe("echo still there");
 
+  // As a service manager does: everyone is told, and the workers once more by their supervisor.
   const pids = workers(node).map(({ pid }) => pid);
+  for (const pid of pids.filter(alive)) process.kill(pid, "SIGTERM");
   node.signal("SIGTERM");
   expect((await survivor.closed).code).toBe(1001);
   expect(await node.exited).toBe(0);
+  expect(node.lines.filter((line) => line.includes("drain: done"))).toHaveLength(2);
   expect([first!.pid, ...pids].filter(alive)).toEqual([]);
   await node.kill();
 });
