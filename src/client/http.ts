@@ -19,9 +19,10 @@ export async function get(
   throw new ConnmixError("unavailable", `${url}: ${response.status} for ${path}: ${await refusal(response)}`);
 }
 
-/** Node's fetch says only "fetch failed" and keeps the reason as the cause. */
-function reasonOf({ message, cause }: Error): string {
-  return cause instanceof Error && cause.message !== "" ? cause.message : message;
+/** Node's fetch says only "fetch failed" and keeps the reason as the cause; Bun asks whether the computer is online. */
+function reasonOf(error: Error & { code?: unknown }): string {
+  const { code, message } = error.cause instanceof Error ? (error.cause as typeof error) : error;
+  return code === "ECONNREFUSED" ? "connection refused" : message;
 }
 
 /** The message of an API server's error, or the beginning of what something else answered. */

@@ -42,9 +42,9 @@ export class Api {
   }
 
   /** GETs a path of this server, or of another with the same user; throws a `UserError` that says what went wrong. */
-  async get(path: string, url: string = this.url): Promise<Response> {
+  async get(path: string, url: string = this.url, timeout: number = TIMEOUT_MS): Promise<Response> {
     try {
-      return await get(url, path, this.credentials, AbortSignal.timeout(TIMEOUT_MS));
+      return await get(url, path, this.credentials, AbortSignal.timeout(timeout));
     } catch (thrown) {
       throw userError(thrown);
     }

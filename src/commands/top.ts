@@ -6,6 +6,9 @@ import { type ListedNode, listNodes } from "./nodes.ts";
 import { columns, print } from "./output.ts";
 import { parseSamples } from "./prometheus-text.ts";
 
+/** An engine that does not answer must not hold up the others for long. */
+const SCRAPE_TIMEOUT_MS = 3_000;
+
 /** The engines at one API address: one, or the worker processes that share its port. */
 interface Row {
   address: string;
@@ -53,12 +56,14 @@ class Watch {
   async look(): Promise<Row[]> {
     await this.#list();
     const byAddress = Map.groupBy(this.#listed, ({ api_server }) => api_server);
+    // What a single engine advertises need not be reachable from here; the address given is.
+    const urls = byAddress.size === 1 ? [this.#api.url] : [];
     const looks = new Map<string, Look>();
     const rows = await Promise.all(
       [...byAddress].map(async ([address, nodes]): Promise<Row[]> => {
         const row = { address, nodes: nodes.map(({ id }) => id).join(",") };
         try {
-          const now = await this.#scrape(address);
+          const now = await this.#scrape([`${new URL(this.#api.url).protocol}//${address}`, ...urls]);
           looks.set(address, now);
           const before = this.#before.get(address);
           return before ? [{ ...row, load: loadBetween(before, now) }] : [];
@@ -79,10 +84,17 @@ class Watch {
     }
   }
 
-  async #scrape(address: string): Promise<Look> {
-    const url = `${new URL(this.#api.url).protocol}//${address}`;
-    const text = await (await this.#api.get("/metrics", url)).text();
-    return { at: performance.now(), samples: parseSamples(text) };
+  /** The metrics of an engine, by the first address that has any. */
+  async #scrape([url = "", ...others]: string[]): Promise<Look> {
+    try {
+      const text = await (await this.#api.get("/metrics", url, SCRAPE_TIMEOUT_MS)).text();
+      const samples = parseSamples(text);
+      if (!samples.some(({ name }) => name === "connmix_engine_servers_clients")) throw new Error(`${url}: no engine`);
+      return { at: performance.now(), samples };
+    } catch (thrown) {
+      if (others.length === 0) throw thrown;
+      return this.#scrape(others);
+    }
   }
 }
 
