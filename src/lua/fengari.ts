@@ -10,7 +10,6 @@ const {
   LUA_TBOOLEAN,
   LUA_TLIGHTUSERDATA,
   LUA_TNUMFLT,
-  LUA_TNUMINT,
   LUA_TLNGSTR,
   LUA_TTABLE,
   LUA_TLCF,
@@ -125,7 +124,7 @@ class FengariState implements LuaState {
   }
 
   pushNumber(value: number): void {
-    push(this, (value | 0) === value && !Object.is(value, -0) ? LUA_TNUMINT : LUA_TNUMFLT, value);
+    push(this, LUA_TNUMFLT, value);
   }
 
   pushText(value: string): void {
@@ -173,7 +172,7 @@ class FengariState implements LuaState {
   }
 
   isInteger(index: number): boolean {
-    return at(this, index).type === LUA_TNUMINT;
+    return Number.isSafeInteger(at(this, index).value);
   }
 
   toBoolean(index: number): boolean {

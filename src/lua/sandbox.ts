@@ -41,6 +41,16 @@ export function openSandbox(L: LuaState): void {
   L.setField(-2, "__metatable");
   L.pop(2);
 
+  L.getGlobal("math");
+  L.pushFunction((state) => {
+    // All numbers are doubles here: a whole one is what a script means by an integer.
+    if (state.type(1) !== "number") state.pushNil();
+    else state.pushKey(state.isInteger(1) ? "integer" : "float");
+    return 1;
+  });
+  L.setField(-2, "type");
+  L.pop();
+
   L.pushFunction((state) => {
     // "count" answers the kilobytes in use by the process; JavaScript collects garbage by itself.
     state.pushNumber(state.toText(1) === "count" ? process.memoryUsage().heapUsed / 1024 : 0);

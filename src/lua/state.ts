@@ -38,7 +38,7 @@ export interface LuaState {
   // ---- push
   pushNil(): void;
   pushBoolean(value: boolean): void;
-  /** An integral number as a Lua integer where the VM's integers hold it, else as a float; anything else as a float. */
+  /** Numbers are doubles; whole ones up to 2^53 print as integers. */
   pushNumber(value: number): void;
   /** As UTF-8. Strings that recur (keys, constants) are converted once and kept. */
   pushText(value: string): void;
@@ -58,6 +58,7 @@ export interface LuaState {
 
   // ---- read
   type(index: number): LuaType;
+  /** A number without a fraction, below 2^53. */
   isInteger(index: number): boolean;
   toBoolean(index: number): boolean;
   /** `undefined` when neither a number nor a string that reads as one. */

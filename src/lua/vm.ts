@@ -32,7 +32,7 @@ export class Vm {
   /** The main thread: `init`, the `protocol_*` functions and everything else that may not wait run on it. */
   readonly L: LuaState;
   readonly budget: Budget;
-  readonly #functions = new Map<CallbackName, number>();
+  readonly #functions: Partial<Record<CallbackName, number>> = {};
   readonly #connectionType: number;
   readonly #idle: LuaState[] = [];
 
@@ -65,7 +65,7 @@ export class Vm {
 
   /** The reference of a callback; `undefined` when the script does not define it. */
   functionRef(name: CallbackName): number | undefined {
-    return this.#functions.get(name);
+    return this.#functions[name];
   }
 
   /** Makes the connection object of a connection; returns its reference. */
@@ -114,13 +114,13 @@ export class Vm {
     const { L } = this;
     for (const callback of CALLBACKS[protocol]) {
       const type = L.getGlobal(callback);
-      if (type === "function") this.#functions.set(callback, L.ref());
+      if (type === "function") this.#functions[callback] = L.ref();
       else L.pop();
       if (type !== "function" && type !== "nil") {
         throw new UserError(`${name}: ${callback} is a ${type}, expected a function`);
       }
     }
-    const missing = REQUIRED_CALLBACKS[protocol].filter((callback) => !this.#functions.has(callback));
+    const missing = REQUIRED_CALLBACKS[protocol].filter((callback) => this.#functions[callback] === undefined);
     if (missing.length > 0) {
       throw new UserError(`${name}: a ${protocol} script has to define ${missing.join(" and ")}`);
     }
