@@ -47,8 +47,8 @@ export class RedisPool {
       if (member.connecting !== undefined) await member.connecting;
       return await member.client.callBuffer(command, ...args);
     } catch (error) {
-      // What the server answered stands for itself; anything else means a broken connection and needs to say which.
-      if (error instanceof Error && error.name === "ReplyError") throw error;
+      // The answer to the command stands for itself; anything else means a broken connection and needs to say which.
+      if (error instanceof Error && error.name === "ReplyError" && error !== member.cause) throw error;
       this.#drop(member);
       const { name, addr } = this.#options;
       const lost = member.client.status !== "ready" ? messageOf(error) : "the connection was lost";
