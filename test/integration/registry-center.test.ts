@@ -8,6 +8,7 @@ import { CenterLink, type CenterLinkEvents } from "../../src/registry/center-lin
 import { CenterServer, type CenterServerOptions } from "../../src/registry/center-server.ts";
 import { CenterSession } from "../../src/registry/center-session.ts";
 import type { Candidate } from "../../src/registry/registry.ts";
+import { CenterProcess } from "../support/center-process.ts";
 import { eventually } from "../support/eventually.ts";
 import type { RegistryAccess } from "../support/registry-member.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
@@ -248,6 +249,31 @@ test("both sides notice a connection on which nothing gets through, and meet aga
   await member.registry.leave();
   await proxy.dispose();
 }, 15_000);
+
+test("a center suspended beyond the TTL finds everyone again, and nobody disappears meanwhile", async () => {
+  const center = await CenterProcess.start({ cluster: "test", secret, ttl: TTL });
+  try {
+    const all = Array.from({ length: 4 }, () => watch({ address: center.address } as Partial<RegistryAccess>));
+    for (const { registry } of all) await registry.join(candidate());
+    for (const member of all) await eventually(() => member.ids.length === 4, 1000);
+    const before = all[0]!.members.map(({ id, number }) => [id, number]);
+    for (const member of all) member.fewest = 4;
+
+    center.pause();
+    const pausedAt = performance.now();
+    for (const { registry } of all) await eventually(() => registry.state === "away", TTL + LATE);
+    await Bun.sleep(Math.max(0, TTL * 2 - (performance.now() - pausedAt)));
+    center.resume();
+    for (const { registry } of all) await eventually(() => registry.state === "joined", 3000 + TTL + LATE);
+    for (const member of all) {
+      expect(member.fewest).toBe(4);
+      expect(member.members.map(({ id, number }) => [id, number])).toEqual(before);
+      expect(member.renumbered).toEqual([]);
+    }
+  } finally {
+    await center.dispose();
+  }
+}, 20_000);
 
 test("of two nodes that claim one number the one that started first keeps it", async () => {
   const younger = watch();
