@@ -35,6 +35,9 @@ export class Link {
   /** True from the end of the handshake: counts and heartbeats begin. */
   trusted = false;
   closed = false;
+  remoteAddress = "an unknown address";
+  /** True when the other end is on this machine, whichever of its addresses was used. */
+  sameMachine = false;
 
   /** The signals, set by whoever has the link at the time: the handshake, then the peer. */
   onOpen: () => void = () => {};
@@ -77,16 +80,6 @@ export class Link {
     this.#created = performance.now();
     this.#lastHeard = this.#created;
     this.#lastPing = this.#created;
-  }
-
-  /** True when the other end is on this machine, whichever of its addresses was used. */
-  get sameMachine(): boolean {
-    const socket = this.#socket;
-    return socket !== undefined && isThisMachine(socket.remoteAddress);
-  }
-
-  get remoteAddress(): string {
-    return this.#socket?.remoteAddress ?? "an unknown address";
   }
 
   /** The position in the stream of bytes after everything written so far; compare with `bytesOut`. */
@@ -174,6 +167,9 @@ export class Link {
       socket.end();
       return;
     }
+    // Read now: a socket that has ended no longer knows.
+    this.remoteAddress = socket.remoteAddress;
+    this.sameMachine = isThisMachine(socket.remoteAddress);
     socket.setNoDelay(true);
     this.onOpen();
   }

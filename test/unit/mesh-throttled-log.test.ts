@@ -1,0 +1,33 @@
+import { afterEach, beforeEach, expect, spyOn, test } from "bun:test";
+import { ThrottledLog } from "../../src/mesh/throttled-log.ts";
+import { LogLines } from "../support/mesh-engine.ts";
+
+let now = 0;
+let clock: ReturnType<typeof spyOn>;
+beforeEach(() => {
+  now = 1000;
+  clock = spyOn(performance, "now").mockImplementation(() => now);
+});
+afterEach(() => {
+  clock.mockRestore();
+});
+
+test("one line of a kind in ten seconds, with the number left out", () => {
+  const log = new LogLines();
+  const throttled = new ThrottledLog(log);
+  for (let n = 0; n < 5; n++) throttled.warn("a", `a${n}`);
+  throttled.warn("b", "b");
+  now += 10_000;
+  throttled.warn("a", "a5");
+  throttled.warn("b", "b2");
+  expect(log.lines).toEqual(["warn a0", "warn b", "warn a5 (4 more like this)", "warn b2"]);
+});
+
+test("the number of kinds it remembers is bounded", () => {
+  const log = new LogLines();
+  const throttled = new ThrottledLog(log);
+  throttled.warn("0", "first");
+  for (let n = 1; n < 1001; n++) throttled.warn(`${n}`, "other");
+  throttled.warn("0", "first again");
+  expect(log.lines.at(-1)).toBe("warn first again");
+});
