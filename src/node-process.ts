@@ -24,10 +24,10 @@ export async function runNode(
 
   const starting = start(loaded, log);
   stopOnSignals(starting, loaded, log);
+  followConfig(starting, loaded, log);
   try {
-    const node = await starting;
+    await starting;
     surviveFaults(log);
-    followConfig(loaded, log, node);
     supervisorLink?.ready();
   } catch (thrown) {
     await log.close();
@@ -43,10 +43,14 @@ function openLog({ config }: LoadedConfig, role: WorkerRole | undefined): OwnLog
   return createLog({ level, file: { path, maxFiles }, prefix: `[worker ${role.number}] ` });
 }
 
-function followConfig(loaded: LoadedConfig, log: OwnLog, node: RunningNode): void {
+/** Edits made while the node starts are taken over once it has. */
+function followConfig(starting: Promise<RunningNode>, loaded: LoadedConfig, log: OwnLog): void {
   const watch = watchConfig(loaded, log, (config, changed) => {
     log.setLevel(config.logging.level);
-    node.reconfigure?.(config, changed);
+    starting.then(
+      (node) => node.reconfigure?.(config, changed),
+      () => {},
+    );
   });
   if (!onTerminal()) process.on("SIGHUP", () => watch.reload());
 }
