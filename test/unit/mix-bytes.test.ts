@@ -42,11 +42,7 @@ test("bytes_xor unmasks the example of RFC 6455 section 5.7", () => {
 test("php_pack and php_unpack speak Lua", () => {
   expect(evaluate(L, `return mix.php_pack("nvc*", 0x1234, 0x5678, 65, 66)`)).toEqual(["\u00124xVAB"]);
   expect(evaluate(L, `return mix.php_unpack("nlen/a*data", "\\0\\5hello")`)).toEqual([{ len: 5, data: "hello" }]);
-  expect(evaluate(L, `local t = mix.php_unpack("C*", "\\1\\2"); return #t, t[2], math.type(t[1])`)).toEqual([
-    2,
-    2,
-    "integer",
-  ]);
+  expect(evaluate(L, `local t = mix.php_unpack("C*", "\\1\\2"); return #t, t[2], tostring(t[1])`)).toEqual([2, 2, "1"]);
   expect(evaluate(L, `return mix.php_unpack("N", "\\0")`)).toEqual([
     undefined,
     "php_unpack: Type N: not enough input, need 4, have 1",
