@@ -50,7 +50,8 @@ export class Router {
 
 /** The path of a request's URL, without the query. */
 export function pathOf(url: string): string {
-  const start = url.indexOf("/", url.indexOf("://") + 3);
+  // HTTP/1.0 without a Host, as some probes speak it, leaves Bun's URL without an origin.
+  const start = url.startsWith("/") ? 0 : url.indexOf("/", url.indexOf("://") + 3);
   if (start < 0) return "/";
   const end = url.indexOf("?", start);
   return end < 0 ? url.slice(start) : url.slice(start, end);
