@@ -1,3 +1,4 @@
+import { messageOf } from "../errors.ts";
 import { backOff } from "../registry/back-off.ts";
 import { LINK_SOCKET, type Link } from "./link.ts";
 import type { Peer } from "./peer.ts";
@@ -32,12 +33,17 @@ export class Dialer {
 
   #dial(): void {
     if (this.#stopped || this.#peer.link !== undefined) return;
+    this.#connect(this.#createLink(this.#peer, () => this.#again()));
+  }
+
+  async #connect(link: Link): Promise<void> {
     const { host, meshPort } = this.#peer.record;
-    const link = this.#createLink(this.#peer, () => this.#again());
-    // `connectError` has told the link already when this rejects.
-    Bun.connect({ hostname: host, port: meshPort, socket: LINK_SOCKET, data: link }).catch((error) =>
-      link.close(`cannot connect: ${error}`),
-    );
+    try {
+      await Bun.connect({ hostname: host, port: meshPort, socket: LINK_SOCKET, data: link });
+    } catch (error) {
+      // A refused connection was told by `connectError` already; this is for what cannot even be tried.
+      link.close(`cannot connect: ${messageOf(error)}`);
+    }
   }
 
   #again(): void {

@@ -52,7 +52,7 @@ export const FrameType = {
 } as const;
 
 const HEADER = 4;
-const INITIAL_SIZE = 64 * 1024;
+const INITIAL_SIZE = 4096;
 /** A buffer that grew beyond this in a burst is given up when it is empty. */
 const KEEP_SIZE = 1024 * 1024;
 /** A string of up to this many UTF-16 units has at most 127 bytes, whose count fits in one byte. */

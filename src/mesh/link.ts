@@ -44,7 +44,7 @@ export class Link {
   onFrame: (type: number, body: FrameReader) => void = () => {};
   /** Before a write: the time to add what was only noted during the turn. */
   onFlush: () => void = () => {};
-  /** The peer has taken everything that waited. */
+  /** There was no room for something, and the peer has taken everything that waited since. */
   onDrained: () => void = () => {};
   onClosed: (reason: string) => void = () => {};
 
@@ -62,12 +62,18 @@ export class Link {
     this.onFlush();
     this.#scheduled = false;
     if (this.writer.waiting > 0) this.writer.drain(this.#write);
+    if (this.#refused && this.writer.waiting === 0) {
+      this.#refused = false;
+      this.onDrained();
+    }
   };
   #socket: Socket<Link> | undefined;
   #scheduled = false;
   /** True while the socket takes nothing: `drain` will tell when it does. */
   #blocked = false;
-  #created: number;
+  /** True from a `hasRoom` that was denied until everything that waited is gone. */
+  #refused = false;
+  readonly #created: number;
   #lastHeard: number;
   #lastPing: number;
   /** When the oldest ping without an answer was sent. */
@@ -89,7 +95,9 @@ export class Link {
 
   /** Whether `bytes` more may be written without exceeding `maxWaiting`. */
   hasRoom(bytes: number): boolean {
-    return !this.closed && this.writer.waiting + bytes <= this.#limits.maxWaiting;
+    const room = !this.closed && this.writer.waiting + bytes <= this.#limits.maxWaiting;
+    if (!room) this.#refused = true;
+    return room;
   }
 
   /** Ends the frame begun on `writer` and sends it at the end of this turn of the event loop. False when it was too long. */
@@ -188,7 +196,6 @@ export class Link {
   drained(): void {
     this.#blocked = false;
     this.#flush();
-    if (this.writer.waiting === 0 && !this.closed) this.onDrained();
   }
 
   #receive(type: number, body: FrameReader): void {

@@ -38,6 +38,8 @@ const LIMITS: MeshLimits = {
 const MESSAGE_OVERHEAD = 4096;
 /** Milliseconds that `stop` waits for peers to take what is still to be sent. */
 const STOP_PATIENCE = 1000;
+/** Most connections at a time from which nobody has proved yet who it is. */
+const MAX_STRANGERS = 1024;
 const NOT_A_MEMBER = "not a member of this cluster, or not yet known here as one";
 
 export interface MeshOptions {
@@ -146,6 +148,7 @@ export class Mesh implements Operations {
           open: (socket) => {
             socket.data = this.#stranger();
             socket.data.opened(socket);
+            if (this.#strangers.size > MAX_STRANGERS) socket.data.close("too many handshakes at a time");
           },
         },
       });

@@ -41,11 +41,6 @@ export class PeerQueues implements Sender {
     return count;
   }
 
-  /** The consumers of the topic that the peer has, as it told. */
-  consumers(topic: string): number {
-    return this.#consumers.get(topic)?.weight() ?? 0;
-  }
-
   /** A new link: tells the peer this side's consumers, and how far its messages came. */
   linked(link: Link): void {
     this.#link = link;
@@ -174,6 +169,7 @@ export class PeerQueues implements Sender {
       if (this.#link !== undefined) consumer.linked(this.#link, undefined, undefined);
     }
     consumer.setCount(count);
+    if (consumer.unused) this.#consumers.delete(topic);
   }
 
   #positioned(body: FrameReader): void {

@@ -131,7 +131,7 @@ export class Peer {
     link.onFrame = (type, body) => this.#receive(type, body);
     link.onFlush = () => this.queues.flushConfirmations();
     link.onDrained = () => this.queues.drained();
-    link.onClosed = (reason) => this.#unlinked(link, reason);
+    link.onClosed = (reason) => this.#lostLink(link, reason);
     link.writer.begin(FrameType.snapshot);
     link.finish();
     for (const channel of this.#context.hub.channels()) link.sendText(FrameType.channelOn, channel);
@@ -142,17 +142,15 @@ export class Peer {
 
   /** No member any more: everything that depended on it ends. */
   leave(): void {
-    this.link?.close("it is no longer a member of the cluster");
+    this.#context.log.info(`${this.name} is no longer a member of the cluster`);
+    this.#end(`${this.name} has left the cluster`);
     this.#context.interest.forget(this);
     this.#lost(this.queues.abandon(), "is gone");
   }
 
   /** This engine stops: nothing more is said, and what waits for answers ends. */
   stop(): void {
-    this.#requests.failAll("this engine stops");
-    if (this.link === undefined) return;
-    this.link.onClosed = () => {};
-    this.link.close("this engine stops");
+    this.#end("this engine stops");
   }
 
   send(clientId: number, data: Payload): string | Promise<Failure> {
@@ -252,16 +250,30 @@ export class Peer {
     this.#context.throttled.warn(`requests ${this.record.id}`, message);
   }
 
-  #unlinked(link: Link, reason: string): void {
+  #end(reason: string): void {
+    const { link } = this;
+    if (link === undefined) return;
+    this.#unlink(link, reason);
+    link.close(reason);
+  }
+
+  #lostLink(link: Link, reason: string): void {
     if (this.link !== link) return;
+    this.#context.throttled.warn(`link ${this.record.id}`, `lost the mesh link with ${this.name}: ${reason}`);
+    this.#unlink(link, `lost the link with ${this.name}`);
+    this.onUnlinked();
+  }
+
+  /** `reason` is for those who wait for answers. */
+  #unlink(link: Link, reason: string): void {
     this.link = undefined;
     this.#ready = false;
     this.#snapshot = undefined;
+    // What the socket takes in this last write is not to be given to others.
+    link.flush();
     for (const count of ["framesIn", "framesOut", "bytesIn", "bytesOut"] as const) this.#past[count] += link[count];
-    this.#context.throttled.warn(`link ${this.record.id}`, `lost the mesh link with ${this.name}: ${reason}`);
-    this.#requestsFailed += this.#requests.failAll(`lost the link with ${this.name}`);
+    this.#requestsFailed += this.#requests.failAll(reason);
     this.queues.unlinked();
-    this.onUnlinked();
   }
 
   #forgotten(): void {

@@ -40,6 +40,11 @@ export class RemoteConsumer implements Consumer {
     return this.#sent.length;
   }
 
+  /** Nothing was ever sent and the peer has no consumers any more: there is nothing to remember. */
+  get unused(): boolean {
+    return this.#count === 0 && this.#next === 1;
+  }
+
   weight(): number {
     return this.#count;
   }

@@ -132,13 +132,36 @@ test("a member that left is not dialed any more and its requests fail at once", 
   proxy.hold("backward");
   const pending = a.mesh.send(client.id, "x");
   a.mesh.setMembers([a.record]);
-  expect(await pending).toContain("lost the link");
+  expect(await pending).toContain("has left the cluster");
   expect(a.mesh.send(client.id, "x")).toBe(`no engine holds client ${client.id}`);
   expect(a.mesh.publish("news", "x")).toEqual({ total: 0, fail: 0 });
   expect(a.mesh.stats.peers).toEqual([]);
   const { connections } = proxy;
   await Bun.sleep(300);
   expect(proxy.connections).toBe(connections);
+});
+
+test("an address that cannot even be tried is logged and tried again when it changes", async () => {
+  const [a, b] = [await start(), await start()];
+  b.mesh.setMembers([a.record, b.record]);
+  for (const wrong of [{ meshPort: 99_999 }, { host: "" }, { host: "no.such.host.invalid" }, { meshPort: 1 }]) {
+    const { handshakesFailed } = a.mesh.stats;
+    a.mesh.setMembers([a.record, { ...b.record, ...wrong }]);
+    await until(() => a.mesh.stats.handshakesFailed > handshakesFailed, `${JSON.stringify(wrong)} fails`);
+  }
+  expect(a.log.has(`warn no mesh link to engine ${b.id}`)).toBe(true);
+  a.mesh.setMembers([a.record, b.record]);
+  await until(bothUp(a, b), "the link is up");
+});
+
+test("many engines that start at once link with each other", async () => {
+  const engines = await Promise.all(Array.from({ length: 8 }, () => start()));
+  await cluster(...engines);
+  for (const engine of engines) engine.connect("all");
+  const last = engines.at(-1)!;
+  for (const engine of engines) await last.mesh.call(engine.connect().id, "context", []);
+  expect(await last.mesh.publish("all", "x")).toEqual({ total: 8, fail: 0 });
+  for (const engine of engines) expect(engine.mesh.stats.peers.every(({ links }) => links === 1)).toBe(true);
 });
 
 test("a member known to one side only is linked as soon as the other hears of it", async () => {

@@ -257,3 +257,39 @@ test("an engine that was taken off the list and put back starts anew: nothing do
   await until(() => consumer.got.length === 400, "the rest has come");
   expect(consumer.numbers).toEqual(numbers(0, 400));
 });
+
+test("messages held back because too much waits for a peer go on when it has read", async () => {
+  const { a, b, proxy } = await linkedByProxy({ limits: { maxWaiting: 1_000_000 } });
+  const consumer = new MemoryConsumer();
+  b.mesh.consume("jobs", consumer);
+  await until(() => a.queues.stats().get("jobs")?.consumers === 1, "the peer takes part");
+  const blob = "x".repeat(300_000);
+  // More than may wait, within one turn of the event loop: the socket takes it without ever being full.
+  for (let n = 0; n < 20; n++) a.mesh.push(1, "jobs", JSON.stringify({ n, blob }));
+  expect(a.queues.stats().get("jobs")?.depth).toBeGreaterThan(10);
+  await until(() => consumer.got.length === 20, "all have come");
+  proxy.hold("forward");
+  for (let n = 20; n < 60; n++) a.mesh.push(1, "jobs", JSON.stringify({ n, blob }));
+  await until(() => a.peer(b).waitingBytes > 500_000, "the peer does not read");
+  proxy.release();
+  await until(() => consumer.got.length === 60, "the rest has come");
+  expect(consumer.got.map(({ data }) => JSON.parse(data).n as number)).toEqual(numbers(0, 60));
+});
+
+test("an engine that stops gives back what it holds", async () => {
+  const { a, b } = await linkedByProxy();
+  const consumer = new MemoryConsumer();
+  b.mesh.consume("jobs", consumer);
+  pushNumbers(a, "jobs", 0, 10);
+  await until(() => consumer.got.length === 10, "ten have come");
+  consumer.reads = false;
+  pushNumbers(a, "jobs", 10, 300);
+  await until(() => b.mesh.stats.queueHeld === 128, "some are held");
+  b.mesh.unconsume("jobs", consumer);
+  await b.mesh.stop();
+  await until(() => !a.peer(b).up, "the link is gone");
+  expect(a.peer(b).queueUnconfirmed).toBe(0);
+  const other = new MemoryConsumer();
+  a.mesh.consume("jobs", other);
+  expect(other.numbers).toEqual(numbers(10, 300));
+});
