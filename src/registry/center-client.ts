@@ -75,6 +75,7 @@ export class CenterClient implements Registry, CenterLinkEvents {
   }
 
   registered(number: number, ttl: number, nodes: NodeRecord[]): void {
+    if (this.#state === "left") return;
     const lost = this.#number !== undefined && this.#number !== number;
     this.#ttl = ttl;
     this.#failures = 0;

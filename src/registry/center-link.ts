@@ -43,6 +43,7 @@ export class CenterLink {
   readonly #socket: JsonSocket;
   readonly #nonce = createNonce();
   #refused = false;
+  #registering = false;
   #registered = false;
   #silence: Timer;
   #heartbeat: Timer | undefined;
@@ -65,7 +66,8 @@ export class CenterLink {
 
   /** Gives the lease back; the center then closes the connection. */
   leave(): void {
-    if (this.#registered) this.#send({ type: "leave" });
+    // The center may have registered this node already, though its answer is still on the way.
+    if (this.#registering) this.#send({ type: "leave" });
     else this.close("this node leaves");
   }
 
@@ -125,6 +127,7 @@ export class CenterLink {
       return;
     }
     this.#events.connected();
+    this.#registering = true;
     const own = { role: "registry-engine", ownNonce: this.#nonce, peerNonce: nonce, cluster } as const;
     this.#send({ type: "register", proof: createProof(secret, own), candidate, number });
   }

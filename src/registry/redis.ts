@@ -88,12 +88,11 @@ export class RedisRegistry implements Registry {
 
   async leave(): Promise<void> {
     const record = this.#record;
-    const registered = this.#state === "joined";
     this.#setState("left");
     clearTimeout(this.#timer);
     this.#members.stop();
     // What cannot be given back ends with its TTL.
-    if (registered && record !== undefined) {
+    if (record !== undefined) {
       await within(LEAVE_LIMIT, this.#leases.release(record)).catch((error) => {
         this.#log.warn(`could not leave the registry at ${this.#where}: ${messageOf(error)}`);
       });
