@@ -142,7 +142,7 @@ export class Link {
     }
     const silent = now - this.#lastHeard;
     if (silent > this.#limits.deadAfter) {
-      this.close(`nothing heard for ${Math.round(silent / 1000)} s`);
+      this.close(`nothing heard for ${(silent / 1000).toFixed(1)} s`);
       // Nobody answers an orderly end, which would leave the socket behind.
       this.#socket?.terminate();
       return;
