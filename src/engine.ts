@@ -159,9 +159,6 @@ class Engine implements RunningNode {
       this.#members = members;
       this.#mesh.setMembers(members);
     };
-    this.#registry.onState = (state) => {
-      if (state === "away") this.#log.warn("the registry is away: going on with the last known members");
-    };
     this.#registry.onRenumbered = (record) => this.#renumbered(record);
     const record = await this.#registry.join({
       id: this.#id,
@@ -212,7 +209,7 @@ class Engine implements RunningNode {
     this.#api.limits = config.engine.apiServer;
     for (const [index, { port }] of this.#servers.entries()) {
       const server = config.engine.servers[index];
-      if (server !== undefined) port.limits = limitsOf(server);
+      if (server !== undefined) port.setLimits(limitsOf(server));
     }
   }
 

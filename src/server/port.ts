@@ -98,6 +98,11 @@ export abstract class Port implements Fanout {
     };
   }
 
+  /** Takes over new bounds, for open connections as well. */
+  setLimits(limits: Limits): void {
+    this.limits = limits;
+  }
+
   get clients(): number {
     return this.#clients;
   }

@@ -1,7 +1,7 @@
 import type { Server, ServerWebSocket } from "bun";
 import type { Failure, Payload } from "../hub/connection.ts";
 import type { Handshake } from "../lua/script.ts";
-import { listenError, Port, type PortOptions, type PortParts } from "./port.ts";
+import { type Limits, listenError, Port, type PortOptions, type PortParts } from "./port.ts";
 import type { RemoteAddress } from "./remote-address.ts";
 import { ServerConnection } from "./server-connection.ts";
 
@@ -92,41 +92,52 @@ export class WebSocketPort extends Port {
   override listen(): number {
     const { options } = this;
     try {
-      this.#server = Bun.serve<SocketData>({
-        port: options.port,
-        hostname: options.bind,
-        reusePort: options.reusePort,
-        // Seconds an HTTP connection may idle before its upgrade; afterwards the sweeper keeps the time.
-        idleTimeout: 10,
-        maxRequestBodySize: 1024,
-        ...(options.tls && { tls: { cert: options.tls.cert, key: options.tls.key } }),
-        fetch: (request, server) => this.#upgrade(request, server),
-        error: (error) => {
-          this.log.error(`websocket upgrade: ${error.message}`);
-          return new Response("internal error\n", { status: 500 });
-        },
-        websocket: {
-          maxPayloadLength: this.limits.readBufferSize,
-          backpressureLimit: this.limits.writeBufferSize * HARD_LIMIT_FACTOR,
-          closeOnBackpressureLimit: true,
-          idleTimeout: 0,
-          // A ping by the server would be answered by every browser and so keep silent clients alive for ever.
-          sendPings: false,
-          perMessageDeflate: false,
-          open: (socket) => this.#open(socket),
-          message: (socket, data) => this.#message(socket, data),
-          ping: (socket) => this.#heard(socket),
-          pong: (socket) => this.#heard(socket),
-          drain: (socket) => {
-            if (socket.data !== REFUSED) socket.data.onDrain();
-          },
-          close: (socket, code, reason) => this.#close(socket, code, reason),
-        },
-      });
+      this.#server = Bun.serve<SocketData>(this.#serveOptions());
     } catch (thrown) {
       throw listenError("the protocol server", options.bind, options.port, thrown);
     }
     return this.#server.port ?? options.port;
+  }
+
+  override setLimits(limits: Limits): void {
+    super.setLimits(limits);
+    // Bun takes over the new bounds, for open connections as well.
+    this.#server?.reload(this.#serveOptions());
+  }
+
+  #serveOptions(): Bun.Serve.Options<SocketData> {
+    const { options, limits } = this;
+    return {
+      port: options.port,
+      hostname: options.bind,
+      reusePort: options.reusePort,
+      // Seconds an HTTP connection may idle before its upgrade; afterwards the sweeper keeps the time.
+      idleTimeout: 10,
+      maxRequestBodySize: 1024,
+      ...(options.tls && { tls: { cert: options.tls.cert, key: options.tls.key } }),
+      fetch: (request, server) => this.#upgrade(request, server),
+      error: (error) => {
+        this.log.error(`websocket upgrade: ${error.message}`);
+        return new Response("internal error\n", { status: 500 });
+      },
+      websocket: {
+        maxPayloadLength: limits.readBufferSize,
+        backpressureLimit: limits.writeBufferSize * HARD_LIMIT_FACTOR,
+        closeOnBackpressureLimit: true,
+        idleTimeout: 0,
+        // A ping by the server would be answered by every browser and so keep silent clients alive for ever.
+        sendPings: false,
+        perMessageDeflate: false,
+        open: (socket) => this.#open(socket),
+        message: (socket, data) => this.#message(socket, data),
+        ping: (socket) => this.#heard(socket),
+        pong: (socket) => this.#heard(socket),
+        drain: (socket) => {
+          if (socket.data !== REFUSED) socket.data.onDrain();
+        },
+        close: (socket, code, reason) => this.#close(socket, code, reason),
+      },
+    };
   }
 
   override stopListening(): void {

@@ -19,7 +19,8 @@ const MAY_IMPORT: Record<string, string[]> = {
   lua: ["hub", "mesh"],
   server: ["lua", "hub"],
   api: ["hub", "mesh", "registry"],
-  console: ["api"],
+  console: ["api", "hub", "registry"],
+  metrics: ["api", "hub", "lua", "mesh", "registry", "server"],
   client: [],
 };
 
