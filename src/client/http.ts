@@ -2,21 +2,26 @@ import { ConnmixError } from "./error.ts";
 import { basicAuthorization, type Credentials } from "./websocket.ts";
 
 /** GETs a path of an API server; rejects with `unavailable`, saying why, for anything but an answer of 200. */
-export async function get(
+export async function get(...request: Parameters<typeof ask>): Promise<Response> {
+  const response = await ask(...request);
+  if (response.ok) return response;
+  const [url, path] = request;
+  throw new ConnmixError("unavailable", `${url}: ${response.status} for ${path}: ${await refusal(response)}`);
+}
+
+/** GETs a path of an API server, whatever it answers; rejects with `unavailable` when it does not. */
+export async function ask(
   url: string,
   path: string,
   credentials: Credentials | undefined,
   signal: AbortSignal,
 ): Promise<Response> {
   const headers: Record<string, string> = credentials ? { authorization: basicAuthorization(credentials) } : {};
-  let response: Response;
   try {
-    response = await fetch(new URL(path, url), { headers, signal });
+    return await fetch(new URL(path, url), { headers, signal });
   } catch (error) {
     throw new ConnmixError("unavailable", `${url}: ${reasonOf(error as Error)}`);
   }
-  if (response.ok) return response;
-  throw new ConnmixError("unavailable", `${url}: ${response.status} for ${path}: ${await refusal(response)}`);
 }
 
 /** Node's fetch says only "fetch failed" and keeps the reason as the cause; Bun asks whether the computer is online. */

@@ -1,4 +1,4 @@
-import { get } from "../client/http.ts";
+import { ask, get } from "../client/http.ts";
 import { Client, ConnmixError } from "../client/index.ts";
 import type { Credentials } from "../client/websocket.ts";
 import { UserError } from "../errors.ts";
@@ -52,22 +52,27 @@ export class Api {
 
   /** Connects to this engine, and to this one alone: what the others advertise need not be reachable from here. */
   async use(work: (client: Client) => Promise<void>): Promise<void> {
-    // Over HTTP a refusal comes with its reason, which a WebSocket that does not open cannot give.
-    await this.get("/version");
-    const client = new Client({
-      url: this.url,
-      ...this.credentials,
-      discover: false,
-      requestTimeout: TIMEOUT_MS,
-      onTrouble: (text) => console.error(text),
-    });
     try {
-      await work(client);
+      await this.#expectEngine();
+      const client = new Client({
+        url: this.url,
+        ...this.credentials,
+        discover: false,
+        requestTimeout: TIMEOUT_MS,
+        onTrouble: (text) => console.error(text),
+      });
+      await work(client).finally(() => client.close());
     } catch (thrown) {
       throw userError(thrown);
-    } finally {
-      await client.close();
     }
+  }
+
+  /** Asks over HTTP first, since a WebSocket that does not open gives no reason. */
+  async #expectEngine(): Promise<void> {
+    await this.get("/version");
+    const { status } = await ask(this.url, "/ws/v1", this.credentials, AbortSignal.timeout(TIMEOUT_MS));
+    // "Upgrade required": what an engine answers to a plain request there.
+    if (status !== 426) throw new UserError(`${this.url} is a center: expected an engine, one of "connmix nodes"`);
   }
 }
 

@@ -12,6 +12,7 @@ export interface Load {
   clients: number;
   received: number;
   sent: number;
+  /** Messages not sent, callbacks that failed, and messages refused by a full topic. */
   errors: number;
   queued: number;
   topics: TopicLoad[];
@@ -48,7 +49,7 @@ export function loadBetween(before: Look, now: Look): Load {
     clients: value("servers_clients"),
     received: rate("servers_read_messages"),
     sent: rate("servers_send_messages"),
-    errors: rate("servers_send_errors") + rate("lua_errors"),
+    errors: rate("servers_send_errors") + rate("lua_errors") + rate("queue_rejected"),
     queued: value("queue_depth"),
     topics: [...new Set(topics)].map((topic) => ({
       topic,

@@ -148,7 +148,7 @@ class Screen {
       rate(popped),
     ]);
     const lines = [
-      `${this.#url}  ${rows.length} engines, ${clients} clients  ${new Date().toLocaleTimeString()}  (q ends)`,
+      `${this.#url}  engines: ${rows.length}  clients: ${clients}  ${new Date().toLocaleTimeString()}  (q ends)`,
       "",
       ...columns([HEADER, ...rows.map(cells)], NUMBERS),
       "",

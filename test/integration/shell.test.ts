@@ -139,7 +139,7 @@ describe("against a running engine", () => {
         },
       },
     });
-    await eventually(() => expect(screen).toContain("1 engines"));
+    await eventually(() => expect(screen).toContain("engines: 1"));
     expect(screen).toContain("QUEUED");
     expect(screen).toContain("TOPIC");
     shell.terminal?.write("q");
