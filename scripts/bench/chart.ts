@@ -30,7 +30,7 @@ const STYLE = `
 
 const WHAT = {
   cpu: (row: RowResult) => `server CPU per ${row.unit}`,
-  throughput: (row: RowResult) => `${row.unit}s a second`,
+  throughput: (row: RowResult) => `${row.unit}s a second, longer is better`,
   memory: (row: RowResult) => `server memory per ${row.unit}`,
   latency: () => "median time",
 };
@@ -54,7 +54,7 @@ export function chart(report: Report): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="connmix benchmark">`,
     `<style>${STYLE}</style>`,
-    `<text x="0" y="14" class="quiet">${Bun.escapeHTML(`${cores} × ${cpu}, Bun ${bun}, ${report.date.slice(0, 10)}; medians of ${report.rounds} interleaved rounds; shorter is better, except for connects and -p 2`)}</text>`,
+    `<text x="0" y="14" class="quiet">${Bun.escapeHTML(`${cores} × ${cpu}, Bun ${bun}, ${report.date.slice(0, 10)}; medians of ${report.rounds} interleaved rounds`)}</text>`,
     ...panels,
     "</svg>\n",
   ].join("\n");

@@ -7,9 +7,21 @@ import type { Scale } from "./row.ts";
 import { allRows } from "./rows.ts";
 import { table } from "./table.ts";
 
-const FULL: Scale = { rounds: 5, firstWarmupSeconds: 3, warmupSeconds: 1, seconds: 2, idleConnections: 10_000 };
+const FULL: Scale = {
+  rounds: 5,
+  firstWarmup: { seconds: 3, messages: 50_000 },
+  warmup: { seconds: 1, messages: 0 },
+  seconds: 2,
+  idleConnections: 10_000,
+};
 /** For CI: that everything runs and nothing is wildly off, on a machine that may be busy. */
-const QUICK: Scale = { rounds: 1, firstWarmupSeconds: 0.6, warmupSeconds: 0.3, seconds: 0.3, idleConnections: 2000 };
+const QUICK: Scale = {
+  rounds: 1,
+  firstWarmup: { seconds: 0.2, messages: 15_000 },
+  warmup: { seconds: 0.2, messages: 0 },
+  seconds: 0.3,
+  idleConnections: 2000,
+};
 /** A ratio this many times what is to be reached is wrong, not slow. */
 const WILD = 5;
 
@@ -85,7 +97,9 @@ function mistakes(report: Report): string[] {
       .filter((contender) => contender.failed)
       .map(({ name, absent }) => `${row.id}: ${name} failed: ${absent}`);
     const { reach } = row;
-    if (!report.quick || reach === undefined) return failed;
+    // Times are not judged: a busy machine may make anything slow.
+    const timed = row.figure === "throughput" || row.figure === "latency";
+    if (!report.quick || reach === undefined || timed) return failed;
     const wild = judged(row)
       .filter((figures) => !within(reach, row.figure, figures, WILD))
       .map(({ ratio }) => `${row.id}: connmix is wildly off what it is to reach (ratio ${ratio.toFixed(2)})`);

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Assignment, Measurement } from "./load/load.ts";
+import type { Assignment, Measurement, Warmup } from "./load/load.ts";
 import { type ContenderResult, figures, type RowResult, rowResult } from "./result.ts";
 import type { Contender, Row, Scale } from "./row.ts";
 import { CLIENT_CORE, pinned, type Running } from "./server-process.ts";
@@ -28,7 +28,7 @@ export async function measureRow(row: Row, scale: Scale, progress: (what: string
         progress(`${row.id}: ${entrant.contender.name}, round ${round} of ${scale.rounds}`);
         try {
           entrant.server ??= await entrant.contender.start();
-          const warmup = entrant.rounds.length === 0 ? scale.firstWarmupSeconds : scale.warmupSeconds;
+          const warmup = entrant.rounds.length === 0 ? scale.firstWarmup : scale.warmup;
           entrant.rounds.push(await measure(entrant.contender, entrant.server, warmup, scale.seconds));
         } catch (error) {
           entrant.absent = error instanceof Error ? error.message : String(error);
@@ -64,16 +64,11 @@ async function stop(entrant: Entrant): Promise<void> {
 }
 
 /** One round, its load in a process of its own. */
-async function measure(
-  contender: Contender,
-  server: Running,
-  warmupSeconds: number,
-  seconds: number,
-): Promise<Measurement> {
+async function measure(contender: Contender, server: Running, warmup: Warmup, seconds: number): Promise<Measurement> {
   const assignment: Assignment = {
     load: contender.load(server),
     pids: server.pids(),
-    warmupSeconds,
+    warmup,
     seconds,
   };
   const client = Bun.spawn(pinned([process.execPath, LOAD_CLIENT, JSON.stringify(assignment)], CLIENT_CORE), {

@@ -96,6 +96,8 @@ async function startNginx(file: string): Promise<Running> {
   await Bun.write(join(folder, "nginx.conf"), text.replaceAll("PORT", String(port)).replaceAll("FOLDER", FOLDER));
   const server = new ServerProcess(["nginx", "-p", folder, "-c", "nginx.conf"], { core: SERVER_CORE });
   await server.listening(port);
+  // The master listens before it starts the worker, which is what serves.
+  await server.until("start its worker", () => server.pids().length > 1);
   return {
     pids: () => server.pids(),
     ports: { client: port, api: port },

@@ -1,4 +1,4 @@
-import type { Load } from "./load/load.ts";
+import type { Load, Warmup } from "./load/load.ts";
 import type { Running } from "./server-process.ts";
 
 /** One server in a row. The row's first contender is what the others are compared with. */
@@ -34,10 +34,10 @@ export interface Row {
 /** What differs between a full and a quick run. */
 export interface Scale {
   rounds: number;
-  /** Before a server's first measured round: its code is compiled as it gets hot. */
-  firstWarmupSeconds: number;
+  /** Before a server's first measured round. */
+  firstWarmup: Warmup;
   /** Before each further round. */
-  warmupSeconds: number;
+  warmup: Warmup;
   seconds: number;
   /** Connections of the memory row. */
   idleConnections: number;

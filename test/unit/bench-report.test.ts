@@ -3,6 +3,7 @@ import { chart } from "../../scripts/bench/chart.ts";
 import type { Measurement } from "../../scripts/bench/load/load.ts";
 import { type ContenderResult, figures, type Report, rowResult, within } from "../../scripts/bench/result.ts";
 import type { Contender, Figure, Reach, Row } from "../../scripts/bench/row.ts";
+import { allRows } from "../../scripts/bench/rows.ts";
 import { table } from "../../scripts/bench/table.ts";
 
 /** A second in which the server used `micros` of CPU for each of a thousand messages. */
@@ -98,6 +99,16 @@ describe("rowResult", () => {
     expect(rowResult(row("cpu"), peers("cpu")).ahead).toEqual(["quick"]);
     expect(rowResult(row("throughput"), peers("throughput")).ahead).toEqual(["quick"]);
   });
+});
+
+test("rows have ids of their own, and titles and names that fit the chart", () => {
+  const rows = allRows(10_000);
+  expect(new Set(rows.map(({ id }) => id)).size).toBe(rows.length);
+  for (const { title, contenders } of rows) {
+    expect(title.length).toBeLessThanOrEqual(60);
+    expect(new Set(contenders.map(({ name }) => name)).size).toBe(contenders.length);
+    for (const { name } of contenders) expect(name.length).toBeLessThanOrEqual(26);
+  }
 });
 
 describe("the report", () => {

@@ -74,8 +74,15 @@ export interface Assignment {
   load: Load;
   /** The server's processes. */
   pids: number[];
-  warmupSeconds: number;
+  warmup: Warmup;
   seconds: number;
+}
+
+/** What runs before the measuring. */
+export interface Warmup {
+  seconds: number;
+  /** It goes on until there were as many: code is compiled by how often it ran, however slow the machine. */
+  messages: number;
 }
 
 /** What a load process answers. */

@@ -1,6 +1,9 @@
 import { cpuSeconds } from "../process-usage.ts";
 import { Histogram } from "../statistics.ts";
-import type { Assignment, Measurement } from "./load.ts";
+import type { Assignment, Measurement, Warmup } from "./load.ts";
+
+const WARMUP_LIMIT_MS = 4000;
+const WARMUP_LOOK_MS = 20;
 
 /** What a load counts while it runs: messages, and the time each took. */
 export class Tally {
@@ -19,12 +22,18 @@ export class Tally {
   }
 
   /** Lets the load that is already running warm up, then measures it. */
-  measure({ pids, warmupSeconds, seconds }: Assignment): Promise<Measurement> {
-    return Promise.race([this.#failed.promise, this.#window(pids, warmupSeconds, seconds)]);
+  measure({ pids, warmup, seconds }: Assignment): Promise<Measurement> {
+    return Promise.race([this.#failed.promise, this.#window(pids, warmup, seconds)]);
   }
 
-  async #window(pids: readonly number[], warmupSeconds: number, seconds: number): Promise<Measurement> {
-    await Bun.sleep(warmupSeconds * 1000);
+  async #warmUp({ seconds, messages }: Warmup): Promise<void> {
+    const limit = performance.now() + WARMUP_LIMIT_MS;
+    await Bun.sleep(seconds * 1000);
+    while (this.messages < messages && performance.now() < limit) await Bun.sleep(WARMUP_LOOK_MS);
+  }
+
+  async #window(pids: readonly number[], warmup: Warmup, seconds: number): Promise<Measurement> {
+    await this.#warmUp(warmup);
     const serverBefore = cpuSeconds(pids);
     const clientBefore = process.cpuUsage();
     const start = performance.now();

@@ -48,7 +48,7 @@ function socketIoLoad(server: Running): EchoLoad {
 
 export const chatRow: Row = {
   id: "chat",
-  title: "chat message: JSON decode, context, publish to the own room of 10, reply",
+  title: "chat message: JSON, context, publish to a room of 10, reply",
   unit: "message",
   figure: "cpu",
   contenders: [

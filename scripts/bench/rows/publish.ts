@@ -72,7 +72,7 @@ const twoEngines: Row = {
   figure: "cpu",
   reach: { ratioAtMost: 1.25 },
   contenders: [
-    control("bare Bun server.publish, one process", "publish.ts", bare("/", "/")),
+    control("bare Bun, one process", "publish.ts", bare("/", "/")),
     connmix("connmix", { entry: "subscribe.lua", engines: 2 }, connmixLoad("client", "client2")),
     socketIoRedis(socketIoLoad("client", "client2")),
   ],
@@ -82,7 +82,7 @@ const twoEngines: Row = {
 const growing: Row = {
   id: "publish-growing",
   large: true,
-  title: "publish to 500 subscribers on one engine, as engines grow from 1 to 8",
+  title: "publish to 500 subscribers on one engine of 1 to 8",
   unit: "delivery",
   figure: "cpu",
   reach: { ratioAtMost: 1.1 },

@@ -23,7 +23,7 @@ export const queueRow: Row = {
   reach: { ratioAtMost: 8 },
   contenders: [
     control(
-      "bare relay between two sockets",
+      "bare Bun relay",
       "relay.ts",
       load(({ ports }) => ({ port: ports.api!, protocol: "websocket" })),
     ),

@@ -44,7 +44,7 @@ function socketIoLoad(port: string) {
 }
 
 const jsonEcho = control(
-  "bare Bun.serve, JSON parsed and made",
+  "bare Bun JSON echo",
   "json-echo.ts",
   ({ ports }): EchoLoad => ({
     kind: "echo",
@@ -58,7 +58,7 @@ const jsonEcho = control(
 function pipelined(where: string, ratioAtMost: number, title: string, ...contenders: Contender[]): Row {
   return {
     id: `send-${where}`,
-    title: `mesh.send over the WebSocket API, pipelined, ${title}`,
+    title: `mesh.send through the API, pipelined, ${title}`,
     unit: "request",
     figure: "cpu",
     reach: { ratioAtMost },
@@ -68,7 +68,7 @@ function pipelined(where: string, ratioAtMost: number, title: string, ...contend
 
 const roundTrip: Row = {
   id: "send-round-trip",
-  title: "mesh.send to a client on the other engine, one at a time: round trip",
+  title: "mesh.send to another engine, one at a time: round trip",
   unit: "request",
   figure: "latency",
   contenders: [
@@ -91,14 +91,14 @@ export const sendRows = [
   pipelined(
     "local",
     3,
-    "the client on this engine",
+    "client on this engine",
     connmix("connmix", { entry: "subscribe.lua" }, connmixLoad("client", PIPELINED, 100)),
     socketIo(socketIoLoad("client")),
   ),
   pipelined(
     "remote",
     6,
-    "the client on another engine",
+    "client on another engine",
     connmix("connmix", { entry: "subscribe.lua", engines: 2 }, connmixLoad("client2", PIPELINED, 100)),
     socketIoRedis(socketIoLoad("client2")),
   ),
