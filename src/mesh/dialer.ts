@@ -1,5 +1,6 @@
 import { messageOf } from "../errors.ts";
 import { backOff } from "../registry/back-off.ts";
+import type { Door } from "./door.ts";
 import { LINK_SOCKET, type Link } from "./link.ts";
 import type { Peer } from "./peer.ts";
 
@@ -9,15 +10,14 @@ const LONGEST_WAIT = 5000;
 /** Keeps up the link to one peer that this engine dials, with growing pauses while that fails. */
 export class Dialer {
   readonly #peer: Peer;
-  readonly #createLink: (peer: Peer, failed: () => void) => Link;
+  readonly #door: Door;
   #failures = 0;
   #timer: Timer | undefined;
   #stopped = false;
 
-  /** `createLink` gives the link to connect, with its handshake; it calls `failed` when the link ends before that is done. */
-  constructor(peer: Peer, createLink: (peer: Peer, failed: () => void) => Link) {
+  constructor(peer: Peer, door: Door) {
     this.#peer = peer;
-    this.#createLink = createLink;
+    this.#door = door;
     peer.onUnlinked = () => {
       // Not at once: a peer that ends every link again would be dialed in a busy loop.
       this.#failures = 0;
@@ -33,7 +33,7 @@ export class Dialer {
 
   #dial(): void {
     if (this.#stopped || this.#peer.link !== undefined) return;
-    this.#connect(this.#createLink(this.#peer, () => this.#again()));
+    this.#connect(this.#door.dial(this.#peer, () => this.#again()));
   }
 
   async #connect(link: Link): Promise<void> {

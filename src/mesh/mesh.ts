@@ -1,7 +1,5 @@
-import type { TCPSocketListener } from "bun";
 import { nodeNumberOf } from "../client-id.ts";
 import { createNonce } from "../cluster-auth.ts";
-import { messageOf, UserError } from "../errors.ts";
 import { type CallResult, callConnection } from "../hub/calls.ts";
 import type { Failure, Payload } from "../hub/connection.ts";
 import type { Hub, PublishCount } from "../hub/hub.ts";
@@ -10,12 +8,13 @@ import type { Json } from "../json.ts";
 import type { Log } from "../log.ts";
 import type { NodeRecord } from "../registry/registry.ts";
 import { Dialer } from "./dialer.ts";
-import { type Greeting, Handshake, type Identity } from "./handshake.ts";
+import { Door } from "./door.ts";
 import { Inbox } from "./inbox.ts";
 import { Interest } from "./interest.ts";
-import { LINK_SOCKET, Link, type LinkLimits } from "./link.ts";
+import type { LinkLimits } from "./link.ts";
 import type { Operations, Soon } from "./operations.ts";
-import { Peer, type PeerContext, type PeerStats } from "./peer.ts";
+import { Peer, type PeerContext } from "./peer.ts";
+import type { PeerStats } from "./peer-stats.ts";
 import { PublishGather } from "./requests.ts";
 import { Responder } from "./responder.ts";
 import { ThrottledLog } from "./throttled-log.ts";
@@ -38,9 +37,6 @@ const LIMITS: MeshLimits = {
 const MESSAGE_OVERHEAD = 4096;
 /** Milliseconds that `stop` waits for peers to take what is still to be sent. */
 const STOP_PATIENCE = 1000;
-/** Most connections at a time from which nobody has proved yet who it is. */
-const MAX_STRANGERS = 1024;
-const NOT_A_MEMBER = "not a member of this cluster, or not yet known here as one";
 
 export interface MeshOptions {
   hub: Hub;
@@ -77,7 +73,7 @@ export interface MeshStats {
 export class Mesh implements Operations {
   readonly #options: MeshOptions;
   readonly #limits: MeshLimits;
-  readonly #identity: Identity;
+  readonly #door: Door;
   readonly #hub: Hub;
   readonly #queues: Queues;
   readonly #context: PeerContext;
@@ -86,11 +82,7 @@ export class Mesh implements Operations {
   readonly #dialers = new Map<string, Dialer>();
   /** The engine that holds the clients of each node number. */
   #byNumber = new Map<number, Peer>();
-  /** Links whose handshake is not done. */
-  readonly #strangers = new Set<Link>();
-  #handshakesFailed = 0;
   #number = -1;
-  #server: TCPSocketListener<Link> | undefined;
   #sweeper: Timer | undefined;
   #stopping = false;
 
@@ -98,7 +90,6 @@ export class Mesh implements Operations {
     const { hub, queues, log, nodeId, clusterName, secret, version } = options;
     this.#options = options;
     this.#limits = { ...LIMITS, ...options.limits };
-    this.#identity = { nodeId, clusterName, secret, version };
     this.#hub = hub;
     this.#queues = queues;
     const inbox = new Inbox(queues);
@@ -106,6 +97,7 @@ export class Mesh implements Operations {
     const { requestTimeout } = this.#limits;
     const responder = new Responder(hub);
     this.#context = { hub, queues, inbox, interest: new Interest(), responder, log, throttled, requestTimeout };
+    this.#door = new Door({ nodeId, clusterName, secret, version }, this.#limits, this.#peers, log, throttled);
     inbox.onLost = (message, reason) =>
       throttled.warn("queue", `a message for topic "${message.topic}" is lost: ${reason}`);
     hub.onInterest = (channel, interested) => {
@@ -129,7 +121,7 @@ export class Mesh implements Operations {
     return {
       links: peers.filter((peer) => peer.up).length,
       publishes: this.#publishes,
-      handshakesFailed: this.#handshakesFailed,
+      handshakesFailed: this.#door.failed,
       queueHeld: inbox.held,
       queueDuplicates: inbox.duplicates,
       peers: peers.map((peer) => peer.stats),
@@ -139,30 +131,10 @@ export class Mesh implements Operations {
   /** Opens the mesh port and resolves with it. Rejects with a `UserError` when the port is in use. */
   async listen(): Promise<number> {
     const { bind, port, log } = this.#options;
-    try {
-      this.#server = Bun.listen<Link>({
-        hostname: bind,
-        port,
-        socket: {
-          ...LINK_SOCKET,
-          open: (socket) => {
-            socket.data = this.#stranger();
-            socket.data.opened(socket);
-            if (this.#strangers.size > MAX_STRANGERS) socket.data.close("too many handshakes at a time");
-          },
-        },
-      });
-    } catch (error) {
-      const inUse = error instanceof Error && "code" in error && error.code === "EADDRINUSE";
-      throw new UserError(
-        inUse
-          ? `the mesh port ${port} on ${bind} is in use: stop the program that has it, or choose another engine.meshPoint.port`
-          : `cannot listen for the mesh on ${bind}:${port} (engine.meshPoint): ${messageOf(error)}`,
-      );
-    }
+    const bound = this.#door.listen(bind, port);
     this.#sweeper = setInterval(this.#sweep, this.#sweepInterval);
-    log.info(`start the mesh node (${bind}:${this.#server.port})`);
-    return this.#server.port;
+    log.info(`start the mesh node (${bind}:${bound})`);
+    return bound;
   }
 
   /** From now on this engine answers for the clients of `self.number`. */
@@ -202,9 +174,8 @@ export class Mesh implements Operations {
     if (this.#stopping) return;
     this.#stopping = true;
     clearInterval(this.#sweeper);
-    this.#server?.stop();
     for (const dialer of this.#dialers.values()) dialer.stop();
-    for (const link of this.#strangers) link.close("this engine stops");
+    this.#door.close();
     const deadline = performance.now() + STOP_PATIENCE;
     for (const { link } of this.#peers.values()) {
       link?.flush();
@@ -212,7 +183,6 @@ export class Mesh implements Operations {
         await Bun.sleep(5);
     }
     for (const peer of this.#peers.values()) peer.stop();
-    this.#server?.stop(true);
   }
 
   send(clientId: number, data: Payload): Soon<Failure> {
@@ -268,53 +238,8 @@ export class Mesh implements Operations {
     const peer = new Peer(record, createNonce(), this.#context);
     this.#peers.set(record.id, peer);
     // One of the two dials, so that there is one link.
-    if (this.#options.nodeId < record.id) this.#dialers.set(record.id, new Dialer(peer, this.#dialed));
+    if (this.#options.nodeId < record.id) this.#dialers.set(record.id, new Dialer(peer, this.#door));
   }
-
-  /** A link that is about to be dialed. */
-  readonly #dialed = (peer: Peer, failed: () => void): Link => {
-    const link = new Link(this.#limits);
-    this.#begin(link, `to ${peer.name}`, failed);
-    new Handshake(link, this.#identity, this.#handshakeEvents, { nodeId: peer.record.id, session: peer.session });
-    return link;
-  };
-
-  /** A link that someone else has dialed. */
-  #stranger(): Link {
-    const link = new Link(this.#limits);
-    this.#begin(link, "from", () => {});
-    new Handshake(link, this.#identity, this.#handshakeEvents);
-    return link;
-  }
-
-  #begin(link: Link, whose: string, failed: () => void): void {
-    this.#strangers.add(link);
-    link.onClosed = (reason) => {
-      this.#strangers.delete(link);
-      if (this.#stopping) return;
-      this.#handshakesFailed++;
-      const name = whose === "from" ? `from ${link.remoteAddress}` : whose;
-      const message = `no mesh link ${name}: ${reason}`;
-      // Of two engines that learn of each other one is first; it tries again in a moment.
-      if (reason.includes(NOT_A_MEMBER)) this.#options.log.debug(message);
-      else this.#context.throttled.warn(`handshake ${name}`, message);
-      failed();
-    };
-  }
-
-  readonly #handshakeEvents = {
-    admit: (nodeId: string): { session: string } | { refusal: string } => {
-      if (nodeId >= this.#options.nodeId) return { refusal: "of two engines the one with the lower node id dials" };
-      const peer = this.#peers.get(nodeId);
-      return peer === undefined ? { refusal: NOT_A_MEMBER } : { session: peer.session };
-    },
-    done: (link: Link, greeting: Greeting): void => {
-      this.#strangers.delete(link);
-      const peer = this.#peers.get(greeting.node);
-      if (peer === undefined) link.close("it has left the cluster meanwhile");
-      else peer.attach(link, greeting);
-    },
-  };
 
   get #sweepInterval(): number {
     return Math.min(this.#limits.heartbeat, this.#limits.requestTimeout, this.#limits.handshake) / 4;
@@ -325,7 +250,7 @@ export class Mesh implements Operations {
     const now = performance.now();
     const late = now - this.#lastSweep - this.#sweepInterval;
     this.#lastSweep = now;
-    for (const link of this.#strangers) link.tick(now);
+    this.#door.tick(now);
     for (const peer of this.#peers.values()) {
       // After a pause of this process what the peers have sent meanwhile is still to be read.
       if (late > this.#sweepInterval) peer.link?.forgive(late);

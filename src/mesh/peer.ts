@@ -11,6 +11,7 @@ import type { Inbox } from "./inbox.ts";
 import type { Interest } from "./interest.ts";
 import type { Link } from "./link.ts";
 import { PeerQueues } from "./peer-queues.ts";
+import type { PeerStats } from "./peer-stats.ts";
 import { type Pending, type PublishGather, Requests } from "./requests.ts";
 import { type Responder, readCallResult } from "./responder.ts";
 import type { ThrottledLog } from "./throttled-log.ts";
@@ -26,34 +27,6 @@ export interface PeerContext {
   throttled: ThrottledLog;
   /** Milliseconds a peer has for an answer. */
   requestTimeout: number;
-}
-
-/** Counters since the peer became a member; bytes and frames also count earlier links. */
-export interface PeerStats {
-  id: string;
-  host: string;
-  /** The link is there and the peer has told what it has. */
-  up: boolean;
-  /** Times a link came up. */
-  links: number;
-  framesIn: number;
-  framesOut: number;
-  bytesIn: number;
-  bytesOut: number;
-  /** Bytes the peer has not taken yet. */
-  waitingBytes: number;
-  /** Round trip in milliseconds. */
-  rtt: number | undefined;
-  requests: number;
-  /** Requests without an answer: not reachable, too late, or no room. */
-  requestsFailed: number;
-  /** Those of the failed requests that were not even sent, because too much waits for the peer. */
-  dropped: number;
-  sendsForwarded: number;
-  publishesForwarded: number;
-  callsForwarded: number;
-  queueUnconfirmed: number;
-  queueLost: number;
 }
 
 /** Another engine: what is asked of it and answered to it, over whichever link there is at the time. */

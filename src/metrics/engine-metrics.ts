@@ -2,7 +2,7 @@ import type { ApiStats } from "../api/sockets.ts";
 import type { TopicStats } from "../hub/queue.ts";
 import type { ScriptStats } from "../lua/script.ts";
 import type { MeshStats } from "../mesh/mesh.ts";
-import type { PeerStats } from "../mesh/peer.ts";
+import type { PeerStats } from "../mesh/peer-stats.ts";
 import type { RegistryState, RegistryStats } from "../registry/registry.ts";
 import type { PortStats } from "../server/port.ts";
 import { type Durations, MetricSet, type Sample } from "./metric-set.ts";
