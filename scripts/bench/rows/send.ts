@@ -58,7 +58,7 @@ const jsonEcho = control(
 function pipelined(where: string, ratioAtMost: number, title: string, ...contenders: Contender[]): Row {
   return {
     id: `send-${where}`,
-    title: `mesh.send through the API, pipelined, ${title}`,
+    title: `pipelined mesh.send to a ${title}`,
     unit: "request",
     figure: "cpu",
     reach: { ratioAtMost },
