@@ -29,5 +29,5 @@ function on_message(msg, conn)
 end
 
 function on_close(client_id, err, conn)
-  websocket.on_close(client_id)
+  websocket.on_close(client_id, err, conn)
 end

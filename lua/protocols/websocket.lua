@@ -25,7 +25,7 @@ local CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 local TYPES = { [TEXT] = "text", [BINARY] = "binary" }
 local OPCODES = { text = TEXT, binary = BINARY }
 
--- The message that is arriving in fragments, by client id. That a client has been upgraded is kept in its context, which
+-- The message that is arriving in fragments, by connection. That a client has been upgraded is kept in its context, which
 -- survives a reload of the script; a message that is half-way does not.
 local fragmented = {}
 
@@ -151,7 +151,7 @@ local function violation(first, second, conn)
   elseif opcode > BINARY then
     return 1002, "unknown opcode"
   else
-    local began = fragmented[conn:client_id()]
+    local began = fragmented[conn]
     if opcode == CONTINUATION and not began then
       return 1002, "nothing to continue"
     elseif opcode ~= CONTINUATION and began then
@@ -185,9 +185,12 @@ function websocket.input(buf, conn)
   if not second then
     return 0
   end
-  local code, reason = violation(first, second, conn)
-  if code then
-    return fail(conn, code, reason)
+  -- Most frames are whole messages, which need no more than this look.
+  if (first ~= 0x81 and first ~= 0x82) or second < 0x80 or fragmented[conn] then
+    local code, reason = violation(first, second, conn)
+    if code then
+      return fail(conn, code, reason)
+    end
   end
   local size, header = second & 0x7f, 6
   if size == 126 then
@@ -221,19 +224,18 @@ end
 
 -- Keeps a part of a message; the whole message when it was the last one.
 local function gather(final, opcode, data, conn)
-  local id = conn:client_id()
-  local parts = fragmented[id]
+  local parts = fragmented[conn]
   if not parts then
     parts = { opcode = opcode, size = 0 }
-    fragmented[id] = parts
+    fragmented[conn] = parts
   end
   parts[#parts + 1] = data
   parts.size = parts.size + #data
   if parts.size > websocket.max_message or #parts > MAX_FRAGMENTS then
-    fragmented[id] = nil
+    fragmented[conn] = nil
     websocket.close(conn, 1009, "the message is too large")
   elseif final then
-    fragmented[id] = nil
+    fragmented[conn] = nil
     return message(parts.opcode, table.concat(parts), conn)
   end
 end
@@ -299,8 +301,8 @@ function websocket.encode(value)
   return frame(opcode, value.data)
 end
 
-function websocket.on_close(client_id)
-  fragmented[client_id] = nil
+function websocket.on_close(client_id, err, conn)
+  fragmented[conn] = nil
 end
 
 return websocket

@@ -69,7 +69,7 @@ export class ScriptClient extends Connection implements StreamConnection {
   receive(bytes: Uint8Array | string, size = Number.POSITIVE_INFINITY): void {
     const all = Buffer.from(bytes);
     for (let at = 0; at < all.length && this.open; at += size) {
-      this.buffer.append(Uint8Array.from(all.subarray(at, Math.min(all.length, at + size))));
+      this.buffer.append(new Uint8Array(all.subarray(at, Math.min(all.length, at + size))));
       this.#script.received(this);
     }
   }
