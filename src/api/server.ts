@@ -2,21 +2,22 @@ import type { Server } from "bun";
 import { messageOf, UserError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Operations } from "../mesh/operations.ts";
+import { ThrottledLog } from "../mesh/throttled-log.ts";
 import { plainAddress } from "../this-machine.ts";
-import type { Access, Grant } from "./access.ts";
+import type { Access, Grant, Refusal } from "./access.ts";
 import { httpError, pathOf, type Route, Router } from "./http.ts";
 import { type NodeStatus, nodeRoutes } from "./node-routes.ts";
 import { operationRoutes } from "./operation-routes.ts";
 import { type AllowedOrigins, corsHeaders, originRefusal } from "./origin.ts";
 import type { Session, SessionLimits } from "./session.ts";
-import { type ApiStats, Sessions } from "./sockets.ts";
+import { type ApiStats, Sessions } from "./sessions.ts";
 
 export const WEBSOCKET_PATH = "/ws/v1";
 
-const NO_STATS: ApiStats = { clients: 0, requests: 0, slowClients: 0, readTimeouts: 0 };
-
-/** The longest idle time `Bun.serve` knows, in seconds. */
+/** Seconds an HTTP connection may idle: at least what a slow peer engine may take to answer, at most what Bun knows. */
+const MIN_IDLE_TIMEOUT = 10;
 const MAX_IDLE_TIMEOUT = 255;
+const CHALLENGE = 'Basic realm="connmix", charset="UTF-8"';
 /** How long `stop` waits for clients to answer the close, in milliseconds. */
 const CLOSE_MS = 1000;
 
@@ -44,15 +45,18 @@ export interface ApiServerOptions {
 
 /** The API server of an engine, or the status server of a center: HTTP and, with operations, the WebSocket at `/ws/v1`. */
 export class ApiServer {
+  readonly stats: ApiStats = { clients: 0, requests: 0, refused: 0, slowClients: 0, readTimeouts: 0 };
   readonly #options: ApiServerOptions;
   readonly #router: Router;
   readonly #sessions: Sessions | undefined;
+  readonly #log: ThrottledLog;
   #limits: SessionLimits;
   #server: Server<Session> | undefined;
 
   constructor(options: ApiServerOptions) {
     this.#options = options;
-    const { operations, limits, status, extraRoutes = [] } = options;
+    const { operations, limits, status, extraRoutes = [], log } = options;
+    this.#log = new ThrottledLog(log);
     this.#limits = limits;
     const operationList =
       operations === undefined ? [] : operationRoutes(operations, () => this.#limits.readBufferSize);
@@ -60,11 +64,7 @@ export class ApiServer {
       [...operationList, ...nodeRoutes(status), ...extraRoutes],
       operations === undefined ? [] : [`WebSocket ${WEBSOCKET_PATH}`],
     );
-    this.#sessions = operations && new Sessions({ ...options, operations });
-  }
-
-  get stats(): ApiStats {
-    return this.#sessions?.stats ?? NO_STATS;
+    this.#sessions = operations && new Sessions({ ...options, operations, stats: this.stats });
   }
 
   /** The limits of new connections and of HTTP bodies. */
@@ -81,7 +81,7 @@ export class ApiServer {
         port,
         hostname: bind,
         reusePort,
-        idleTimeout: Math.min(Math.ceil(limits.readTimeout), MAX_IDLE_TIMEOUT),
+        idleTimeout: idleTimeout(limits.readTimeout),
         // Bun answers longer bodies with an empty 413; below, `readBody` says what the limit is.
         maxRequestBodySize: Number.MAX_SAFE_INTEGER,
         ...(tls && { tls }),
@@ -93,9 +93,9 @@ export class ApiServer {
         websocket: this.#sessions?.handler ?? { message() {} },
       });
     } catch (thrown) {
-      await this.#sessions?.stop(0);
       throw listenError(name, bind, port, thrown);
     }
+    this.#sessions?.start();
     const actual = this.#server.port ?? port;
     log.info(`start the ${name} (${bind}:${actual})`);
     if (access.protectedMode) {
@@ -132,18 +132,9 @@ export class ApiServer {
     );
     if (route?.role === "open") return route.handle(request, undefined);
 
-    const { access, allowedOrigins, log } = this.#options;
-    const address = server.requestIP(request)?.address ?? "";
-    const grant = access.check(address, request.headers.get("authorization"));
-    if ("status" in grant) {
-      const challenge =
-        grant.status === 401 ? { "www-authenticate": 'Basic realm="connmix", charset="UTF-8"' } : undefined;
-      if (grant.status === 403) log.warn(`api client ${plainAddress(address)} refused: ${grant.message}`);
-      return httpError(grant.status, grant.message, challenge);
-    }
-    const refusal = originRefusal(request.headers, allowedOrigins, access.protectedMode);
-    if (refusal !== undefined) return httpError(403, refusal);
-
+    const address = plainAddress(server.requestIP(request)?.address ?? "");
+    const grant = this.#admit(request.headers, address);
+    if (grant instanceof Response) return grant;
     if (upgrade) return this.#upgrade(request, server, address, grant);
     if (routes.length === 0) return this.#router.notFound(path);
     if (route === undefined) {
@@ -156,6 +147,22 @@ export class ApiServer {
     return route.handle(request, grant);
   }
 
+  /** What the caller may do, or the response that says why it may do nothing. */
+  #admit(headers: Headers, address: string): Grant | Response {
+    const { access, allowedOrigins } = this.#options;
+    const grant = access.check(address, headers.get("authorization"));
+    if ("status" in grant) return this.#refuse(address, grant);
+    const message = originRefusal(headers, allowedOrigins, access.protectedMode);
+    return message === undefined ? grant : this.#refuse(address, { status: 403, message });
+  }
+
+  #refuse(address: string, { status, message }: Refusal): Response {
+    this.stats.refused++;
+    // Every browser asks without credentials first: that is not worth a line.
+    if (status === 403) this.#log.warn("refused", `api client ${address} refused: ${message}`);
+    return httpError(status, message, status === 401 ? { "www-authenticate": CHALLENGE } : undefined);
+  }
+
   #upgrade(request: Request, server: Server<Session>, address: string, grant: Grant): Response | undefined {
     if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
       return httpError(426, `${WEBSOCKET_PATH} speaks WebSocket only: connect with ws://`, {
@@ -163,10 +170,14 @@ export class ApiServer {
         connection: "Upgrade",
       });
     }
-    const session = this.#sessions?.session(plainAddress(address), grant);
+    const session = this.#sessions?.session(address, grant);
     if (session !== undefined && server.upgrade(request, { data: session })) return undefined;
     return httpError(400, "not a WebSocket upgrade: expected Sec-WebSocket-Key and Sec-WebSocket-Version: 13");
   }
+}
+
+function idleTimeout(readTimeout: number): number {
+  return readTimeout === 0 ? 0 : Math.min(Math.max(Math.ceil(readTimeout), MIN_IDLE_TIMEOUT), MAX_IDLE_TIMEOUT);
 }
 
 async function withHeaders(response: Response | Promise<Response>, headers: Record<string, string>): Promise<Response> {

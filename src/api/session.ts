@@ -108,6 +108,8 @@ export class Session implements Caller, EventSink {
   }
 
   #take(request: ApiRequest, bytes: number): void {
+    // One request of an array may have ended the connection: those after it must not leave anything behind.
+    if (this.#socket === undefined) return;
     if (!this.#busy) {
       this.#run(request);
       return;

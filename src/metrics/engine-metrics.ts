@@ -1,4 +1,4 @@
-import type { ApiStats } from "../api/sockets.ts";
+import type { ApiStats } from "../api/sessions.ts";
 import type { TopicStats } from "../hub/queue.ts";
 import type { ScriptStats } from "../lua/script.ts";
 import type { MeshStats } from "../mesh/mesh.ts";

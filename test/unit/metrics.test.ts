@@ -3,6 +3,7 @@ import { createCenterMetrics } from "../../src/metrics/center-metrics.ts";
 import { DurationWindow } from "../../src/metrics/duration-window.ts";
 import { createEngineMetrics, type EngineSources } from "../../src/metrics/engine-metrics.ts";
 import { MetricSet } from "../../src/metrics/metric-set.ts";
+import { SendTimer } from "../../src/metrics/send-timer.ts";
 import { sumMetrics } from "../../src/metrics/sum-metrics.ts";
 
 function lines(text: string, name: string): string[] {
@@ -75,7 +76,7 @@ function sources(overrides: Partial<EngineSources> = {}): EngineSources {
       ],
     }),
     registry: () => ({ state: "away", stats: { stateChanges: 1, renewals: 30, failures: 2, lastError: undefined } }),
-    api: () => ({ clients: 2, requests: 100, slowClients: 1, readTimeouts: 0 }),
+    api: () => ({ clients: 2, requests: 100, refused: 0, slowClients: 1, readTimeouts: 0 }),
     ...overrides,
   };
 }
@@ -196,4 +197,16 @@ test("the metrics of several processes are added up, quantiles averaged", async 
   expect(lines(text, "took_seconds_count")).toEqual(['took_seconds_count{scenario="local"} 2']);
   const median = lines(text, "took_seconds").find((line) => line.includes('quantile="0.5"'));
   expect(Number(median?.split(" ")[1])).toBeCloseTo(2, 1);
+});
+
+test("a send timer keeps one window for each protocol and scenario", () => {
+  const timer = new SendTimer(600, 5);
+  const started = performance.now();
+  timer.finish("websocket", "local", started);
+  timer.finish("websocket", "local", started);
+  timer.finish("socket", "forward", started);
+  expect(timer.durations().map(({ labels, window }) => [labels.protocol, labels.scenario, window.count])).toEqual([
+    ["websocket", "local", 2],
+    ["socket", "forward", 1],
+  ]);
 });

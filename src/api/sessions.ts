@@ -1,6 +1,7 @@
 import type { WebSocketHandler } from "bun";
 import type { Log } from "../log.ts";
 import type { Operations } from "../mesh/operations.ts";
+import { ThrottledLog } from "../mesh/throttled-log.ts";
 import type { Access, Grant } from "./access.ts";
 import { type ApiSocket, Session, type SessionLimits } from "./session.ts";
 
@@ -12,7 +13,10 @@ const HARD_WRITE_LIMIT = 2 ** 31 - 1;
 /** Plain counters, read when metrics are scraped. */
 export interface ApiStats {
   clients: number;
+  /** Requests on WebSockets, `ping` included. */
   requests: number;
+  /** HTTP requests and upgrades refused with 401 or 403. */
+  refused: number;
   slowClients: number;
   readTimeouts: number;
 }
@@ -21,24 +25,28 @@ export interface SessionsOptions {
   operations: Operations;
   access: Access;
   limits: SessionLimits;
+  stats: ApiStats;
   log: Log;
 }
 
 /** The open connections of the WebSocket API: their limits, their clock and their end. */
 export class Sessions {
-  readonly stats: ApiStats = { clients: 0, requests: 0, slowClients: 0, readTimeouts: 0 };
   readonly handler: WebSocketHandler<Session>;
   /** Those of new connections. */
   limits: SessionLimits;
   readonly #options: SessionsOptions;
   readonly #open = new Set<Session>();
-  readonly #unwatch: () => void;
-  readonly #timer: Timer;
+  readonly #stats: ApiStats;
+  readonly #log: ThrottledLog;
+  #unwatch: () => void = () => {};
+  #timer: Timer | undefined;
   #emptied: (() => void) | undefined;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
     this.limits = options.limits;
+    this.#stats = options.stats;
+    this.#log = new ThrottledLog(options.log);
     this.handler = {
       maxPayloadLength: Math.max(options.limits.readBufferSize, HARD_READ_LIMIT),
       backpressureLimit: HARD_WRITE_LIMIT,
@@ -54,7 +62,10 @@ export class Sessions {
       drain: (socket) => socket.data.drained(),
       close: (socket, code, reason) => this.#closed(socket, code, reason),
     };
-    this.#unwatch = options.access.watch(() => this.#recheck());
+  }
+
+  start(): void {
+    this.#unwatch = this.#options.access.watch(() => this.#recheck());
     this.#timer = setInterval(() => this.#sweep(), SWEEP_MS);
   }
 
@@ -80,7 +91,7 @@ export class Sessions {
     const session = socket.data;
     session.opened(socket);
     this.#open.add(session);
-    this.stats.clients++;
+    this.#stats.clients++;
     // The users may have changed between the check of the upgrade request and now.
     this.#recheckOne(session);
   }
@@ -88,7 +99,7 @@ export class Sessions {
   #message(socket: ApiSocket, data: string | Buffer): void {
     const session = socket.data;
     session.lastRead = performance.now();
-    this.stats.requests += session.message(data);
+    this.#stats.requests += session.message(data);
   }
 
   #heard(socket: ApiSocket): void {
@@ -98,11 +109,12 @@ export class Sessions {
   #closed(socket: ApiSocket, code: number, reason: string): void {
     const session = socket.data;
     if (!this.#open.delete(session)) return;
-    this.stats.clients--;
+    this.#stats.clients--;
     session.closed();
     // What Bun ends by itself (a message too large, a frame against the protocol) has a reason that starts so.
     if (code === 1009 || reason.startsWith("Received ")) {
-      this.#options.log.warn(
+      this.#log.warn(
+        "closed",
         `api client ${session.address} closed (${code}): ${reason}; a request may have ${session.limits.readBufferSize} bytes`,
       );
     }
@@ -111,8 +123,8 @@ export class Sessions {
 
   #slow(session: Session, reason: string): void {
     if (!this.#open.has(session)) return;
-    this.stats.slowClients++;
-    this.#options.log.warn(`api client ${session.address} is too slow and is closed with 1013: ${reason}`);
+    this.#stats.slowClients++;
+    this.#log.warn("slow", `api client ${session.address} is too slow and is closed with 1013: ${reason}`);
     session.close(1013, "too slow: try again later");
   }
 
@@ -121,7 +133,7 @@ export class Sessions {
     for (const session of this.#open) {
       const { readTimeout, writeTimeout } = session.limits;
       if (readTimeout > 0 && now - session.lastRead > readTimeout * 1000) {
-        this.stats.readTimeouts++;
+        this.#stats.readTimeouts++;
         session.close(1001, `nothing was received for ${readTimeout} seconds: send a ping now and then`);
       } else if (writeTimeout > 0 && session.blockedSince > 0 && now - session.blockedSince > writeTimeout * 1000) {
         this.#slow(
