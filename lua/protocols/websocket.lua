@@ -29,7 +29,9 @@ local OPCODES = { text = TEXT, binary = BINARY }
 -- survives a reload of the script; a message that is half-way does not.
 local fragmented = {}
 
-local char = string.char
+-- Looked up once: these run for each message.
+local char, byte, sub = string.char, string.byte, string.sub
+local bytes_xor, is_utf8 = mix.bytes_xor, mix.is_utf8
 
 local function frame(opcode, data)
   local size = #data
@@ -215,7 +217,7 @@ function websocket.input(buf, conn)
 end
 
 local function message(opcode, data, conn)
-  if opcode == TEXT and not mix.is_utf8(data) then
+  if opcode == TEXT and not is_utf8(data) then
     websocket.close(conn, 1007, "the text is not UTF-8")
     return nil
   end
@@ -253,14 +255,14 @@ local function closing(data, conn)
   local code = low and high << 8 | low
   if not code or not close_code_allowed(code) then
     return websocket.close(conn, 1002, "invalid close code")
-  elseif not mix.is_utf8(data:sub(3)) then
+  elseif not is_utf8(data:sub(3)) then
     return websocket.close(conn, 1007, "the reason is not UTF-8")
   end
   websocket.close(conn, code)
 end
 
 function websocket.decode(str, conn)
-  local first, second = str:byte(1, 2)
+  local first, second = byte(str, 1, 2)
   -- No frame that input lets through begins with a letter, and everything before the upgrade does.
   if first >= 65 and first <= 90 then
     return handshake(str, conn)
@@ -273,7 +275,7 @@ function websocket.decode(str, conn)
     start = 11
   end
   local opcode, final = first & 0x0f, first & 0x80 ~= 0
-  local data = size == 0 and "" or mix.bytes_xor(str:sub(start + 4), str:sub(start, start + 3))
+  local data = size == 0 and "" or bytes_xor(sub(str, start + 4), sub(str, start, start + 3))
   if opcode < CLOSE then
     if final and opcode ~= CONTINUATION then
       return message(opcode, data, conn)
@@ -288,14 +290,14 @@ end
 
 function websocket.encode(value)
   if type(value) == "string" then
-    return frame(mix.is_utf8(value) and TEXT or BINARY, value)
+    return frame(is_utf8(value) and TEXT or BINARY, value)
   elseif type(value) ~= "table" then
     return nil
   elseif value.raw then
     return value.raw
   end
   local opcode = OPCODES[value.type]
-  if not opcode or type(value.data) ~= "string" or opcode == TEXT and not mix.is_utf8(value.data) then
+  if not opcode or type(value.data) ~= "string" or opcode == TEXT and not is_utf8(value.data) then
     return nil
   end
   return frame(opcode, value.data)

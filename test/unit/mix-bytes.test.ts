@@ -36,6 +36,14 @@ test("bytes_xor unmasks the example of RFC 6455 section 5.7", () => {
     "",
     "\0\u0003\u0002",
   ]);
+  for (const length of [1, 3, 4, 5, 7, 8, 1000, 1001]) {
+    for (const key of ["k", "abc", "wxyz", "vwxyz"]) {
+      const plain = Buffer.from(Array.from({ length }, (_, i) => (i * 7) & 0x7f));
+      const expected = plain.map((byte, i) => byte ^ key.charCodeAt(i % key.length));
+      const bytes = `mix.bytes_tostring({ ${[...plain].join(", ")} })`;
+      expect(evaluate(L, `return mix.bytes_xor(${bytes}, "${key}")`)).toEqual([Buffer.from(expected).toString()]);
+    }
+  }
   expect(() => evaluate(L, `mix.bytes_xor("abc", "")`)).toThrow("a key of at least one byte expected");
 });
 
