@@ -48,11 +48,17 @@ local function write(conn, bytes)
   return conn:send({ raw = bytes })
 end
 
+-- Closes the connection; what the client has sent already is not looked at any more.
+local function finish(conn)
+  conn:clear_buffer()
+  return conn:close()
+end
+
 -- Says goodbye (RFC 6455 section 7.4) and closes the connection.
 function websocket.close(conn, code, reason)
   local payload = code and char(code >> 8, code & 0xff) .. (reason or "") or ""
   write(conn, frame(CLOSE, payload))
-  return conn:close()
+  return finish(conn)
 end
 
 -- handshake ------------------------------------------------------------------------------------------------------------
@@ -64,7 +70,7 @@ local function refuse(conn, status, reason, headers)
     "Content-Type: text/plain; charset=utf-8",
     "Content-Length: " .. #reason,
   }, "\r\n") .. "\r\n" .. (headers or "") .. "\r\n" .. reason)
-  conn:close()
+  finish(conn)
 end
 
 -- The request line's parts and the headers by lower-case name, or nil.

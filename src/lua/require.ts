@@ -33,7 +33,7 @@ export function readSource(path: string, files: Map<string, Signature>): Uint8Ar
 export function installRequire(L: LuaState, places: ModulePlaces, files: Map<string, Signature>): void {
   L.newTable();
   L.newTable();
-  for (const name of ["_G", "string", "table", "math", "os", "utf8", "coroutine"]) {
+  for (const name of ["_G", "string", "table", "math", "os", "utf8", "coroutine", "bit"]) {
     L.getGlobal(name);
     L.setField(-2, name);
   }

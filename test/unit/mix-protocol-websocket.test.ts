@@ -13,6 +13,7 @@ const server = load(`
     return headers["x-refuse"] == nil
   end
   function on_message(msg, conn)
+    if msg.data == "late" then return mix.log(mix.ERROR, "a message after the close") end
     if msg.data == "bye" then return websocket.close(conn, 4000, "as you wish") end
     if msg.data == "bad" then return conn:send("error: " .. tostring(conn:send({ type = "text", data = "\\xff" }))) end
     conn:send({ type = msg.type, data = msg.data })

@@ -27,13 +27,6 @@ export function installBit(L: LuaState): void {
     L.pushFunction(fn);
     L.setField(-2, name);
   }
-  if (L.getGlobal("package") === "table") {
-    L.getField(-1, "loaded");
-    L.pushValue(-3);
-    L.setField(-2, "bit");
-    L.pop();
-  }
-  L.pop();
   L.setGlobal("bit");
 }
 
