@@ -25,9 +25,18 @@ replaceStrings();
  * fengari's own strings are hashed digit by digit into keys that are not unique ("\1\35" and "\18\3" are one table key).
  * Called as functions and, by one module, with `new`: hence no arrows.
  */
+const LARGE = 1024 * 1024;
+/** Longest string the `..` operator may make, in bytes. */
+const LONGEST = 64 * LARGE;
+
 function replaceStrings(): void {
   lstring.TString = LuaString;
-  lstring.luaS_bless = function bless(_state: unknown, bytes: Uint8Array) {
+  lstring.luaS_bless = function bless(state: { hookcount: number } | null, bytes: Uint8Array) {
+    // The next instruction calls the count hook: a script could make gigabytes before it is due.
+    if (state !== null && bytes.length > LARGE) {
+      if (bytes.length > LONGEST) throw new RangeError(`a string of ${bytes.length} bytes is too long`);
+      state.hookcount = 1;
+    }
     return new LuaString(bytes, undefined);
   };
   lstring.luaS_new = function copy(_state: unknown, bytes: Uint8Array) {

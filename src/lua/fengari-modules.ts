@@ -10,6 +10,7 @@ export const ldebug = require("fengari/src/ldebug.js");
 export const ldo = require("fengari/src/ldo.js");
 export const lobject = require("fengari/src/lobject.js");
 export const lstate = require("fengari/src/lstate.js");
+export const lstring = require("fengari/src/lstring.js");
 export const ltable = require("fengari/src/ltable.js");
 export const lualib = require("fengari/src/lualib.js");
 export const lvm = require("fengari/src/lvm.js");

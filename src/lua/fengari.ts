@@ -1,4 +1,6 @@
-import { defs, lapi, lauxlib, ldebug, ldo, lobject, lstate, ltable, lualib, lvm } from "./fengari-modules.ts";
+import { heapSize } from "bun:jsc";
+import { allocation } from "./allocation.ts";
+import { defs, lapi, lauxlib, ldebug, ldo, lobject, lstate, lstring, ltable, lualib, lvm } from "./fengari-modules.ts";
 import { LuaString } from "./lua-string.ts";
 import type { CallStatus, CountHook, HostFunction, LibraryName, LuaState, LuaType } from "./state.ts";
 
@@ -64,6 +66,7 @@ class FengariState implements LuaState {
   declare ci: Untyped;
   declare base_ci: Untyped;
   declare status: number;
+  declare allowhook: number;
   declare l_G: Untyped;
 
   // ---- stack
@@ -136,7 +139,7 @@ class FengariState implements LuaState {
   }
 
   pushBytes(bytes: Uint8Array): void {
-    push(this, LUA_TLNGSTR, new LuaString(bytes, undefined));
+    push(this, LUA_TLNGSTR, lstring.luaS_bless(this, bytes));
   }
 
   pushFunction(fn: HostFunction, upvalues = 0): void {
@@ -233,6 +236,10 @@ class FengariState implements LuaState {
     push(this, LUA_TLNGSTR, keyOf(key));
     lvm.settable(this, table, this.stack[this.top - 1], this.stack[this.top - 2]);
     this.pop(2);
+  }
+
+  getTable(index: number): LuaType {
+    return getTable(this, at(this, index));
   }
 
   rawGetField(index: number, key: string): LuaType {
@@ -342,8 +349,11 @@ class FengariState implements LuaState {
   }
 
   protectedCallK(args: number, handler: number, continuation: (L: LuaState, failed: boolean) => number): number {
-    const finish = (L: LuaState, status: number) => continuation(L, status !== LUA_OK && status !== LUA_YIELD);
-    return finish(this, lapi.lua_pcallk(this, args, defs.LUA_MULTRET, handler, 0, finish));
+    return finishProtected(
+      this,
+      lapi.lua_pcallk(this, args, defs.LUA_MULTRET, handler, continuation, finishProtected),
+      continuation,
+    );
   }
 
   error(message: string): never {
@@ -394,6 +404,15 @@ class FengariState implements LuaState {
 
   setCountHook(hook: CountHook, count: number): void {
     ldebug.lua_sethook(this, hook, LUA_MASKCOUNT, count);
+  }
+
+  allocated(): number {
+    return allocation.bytes;
+  }
+
+  collect(): number {
+    Bun.gc(true);
+    return heapSize();
   }
 
   // ---- coroutines
@@ -476,11 +495,23 @@ function addTraceback(L: LuaState): number {
   return 1;
 }
 
+function finishProtected(
+  L: FengariState,
+  status: number,
+  continuation: (L: LuaState, failed: boolean) => number,
+): number {
+  const failed = status !== LUA_OK && status !== LUA_YIELD;
+  // fengari forgets that hooks were allowed before the call, and without its hook a loop could not be stopped.
+  if (failed) L.allowhook = 1;
+  return continuation(L, failed);
+}
+
 /** Turns what a host function threw in JavaScript into a Lua error; its argument is the thrown value. */
 function nativeError(L: FengariState): number {
   const thrown: unknown = at(L, 1).value;
-  if (thrown instanceof RangeError && thrown.message.includes("call stack")) L.pushText("stack overflow");
-  else L.pushText(thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown));
+  const where = L.where(1) || L.where(2);
+  if (thrown instanceof RangeError && thrown.message.includes("call stack")) L.pushText(`${where}stack overflow`);
+  else L.pushText(where + (thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown)));
   return 1;
 }
 

@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer";
+import { allocation } from "./allocation.ts";
 
 /**
  * A Lua string that remembers where it came from: text of the host stays text until Lua looks at its bytes, and bytes become
@@ -16,6 +17,7 @@ export class LuaString {
   constructor(bytes: Uint8Array | undefined, text: string | undefined) {
     this.#bytes = bytes;
     this.#text = text;
+    if (bytes !== undefined) allocation.bytes += bytes.length;
   }
 
   get key(): string {

@@ -258,7 +258,7 @@ class Runtime implements Script {
     const { budget } = client.vm!;
     const before = setCurrent(client);
     const started = performance.now();
-    budget.enter(started);
+    budget.enter(thread, started);
     this.#depth++;
     const status = thread.resume(args);
     this.#depth--;
@@ -411,7 +411,7 @@ class Runtime implements Script {
     stats.count++;
     const before = setCurrent(client);
     const started = performance.now();
-    budget.enter(started);
+    budget.enter(L, started);
     this.#depth++;
     const status = L.protectedCall(args, 1, true);
     this.#depth--;

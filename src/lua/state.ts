@@ -79,6 +79,8 @@ export interface LuaState {
   // ---- tables (get* push the value; set* pop it)
   getField(index: number, key: string): LuaType;
   setField(index: number, key: string): void;
+  /** Pops a key, pushes its value; metamethods run. */
+  getTable(index: number): LuaType;
   rawGetField(index: number, key: string): LuaType;
   rawSetField(index: number, key: string): void;
   rawGetIndex(index: number, i: number): LuaType;
@@ -131,6 +133,11 @@ export interface LuaState {
   /** `script:line:` of the function `level` above the running host function, or "". */
   where(level: number): string;
   traceback(message: string): string;
+
+  /** Bytes scripts have allocated so far in all VMs, roughly; only its growth means something. */
+  allocated(): number;
+  /** Collects all garbage; answers the bytes in use by the process's heap. Slow. */
+  collect(): number;
 
   // ---- coroutines
   /** A new thread of this VM, not pushed. Once its function has returned it can run another. */

@@ -13,6 +13,7 @@ import { foldersOf, installRequire, readSource, type Signature } from "./require
 import { openSandbox } from "./sandbox.ts";
 import type { ScriptOptions } from "./script.ts";
 import type { LuaState } from "./state.ts";
+import { installStrings } from "./strings.ts";
 
 /** The functions an entry script may define, by protocol. */
 export const CALLBACKS = {
@@ -49,6 +50,7 @@ export class Vm {
     installProtectedCalls(L, this.budget);
     installCoroutines(L, this.budget);
     installLoad(L);
+    installStrings(L, this.budget);
     installCompat(L);
     installMix(L, host, redis);
     const entry = "path" in options.entry ? options.entry.path : undefined;
@@ -104,7 +106,7 @@ export class Vm {
 
   /** Calls the function on top within the budget. */
   #run(): void {
-    this.budget.enter(performance.now());
+    this.budget.enter(this.L, performance.now());
     const status = this.L.protectedCall(0, 0, true);
     this.budget.leave();
     if (status === "error") throw new UserError(this.L.toText(-1)!);
