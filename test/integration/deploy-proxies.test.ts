@@ -17,13 +17,35 @@ function on_message(msg, conn)
 end
 `;
 
+/** The same for lines over TCP. */
+const WHO_LINES = `
+function protocol_input(buf, conn)
+  local last = buf:find("\\n")
+  return last and last or 0
+end
+function protocol_decode(str, conn)
+  return str:sub(1, -2)
+end
+function protocol_encode(value, conn)
+  return value .. "\\n"
+end
+function on_message(msg, conn)
+  conn:send(msg .. " from " .. conn:remote_addr())
+end
+`;
+
 let folder: string;
 let engine: Connmix;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "connmix-proxy-"));
-  const server = { entry: "who.lua", trustedProxies: ["127.0.0.1"] };
-  engine = await Connmix.start("dev", freePorts(server), { files: { "who.lua": WHO } });
+  const servers = [
+    { entry: "who.lua" },
+    { entry: "lines.lua", protocol: "socket" },
+    { entry: "lines.lua", protocol: "socket", trustedProxies: ["10.0.0.5"] },
+  ].map((server) => ({ port: 0, bind: "127.0.0.1", trustedProxies: ["127.0.0.1"], ...server }));
+  const files = { "who.lua": WHO, "lines.lua": WHO_LINES };
+  engine = await Connmix.start("dev", freePorts({}, { servers }), { files, servers: 3 });
 });
 
 afterAll(async () => {
@@ -90,7 +112,9 @@ const proxies: [string, (port: number) => string[]][] = [
         .replace(/server engine-2 10\.0\.0\.12:6790/, "server engine-2 127.0.0.1:9")
         .replaceAll("check port 6789", `check port ${engine.apiPort}`)
         .replace("maxconn 100000", "maxconn 100")
-        .replace(/frontend socket_clients[\s\S]*/, "");
+        .replace("bind :6791", `bind 127.0.0.1:${port + 1}`)
+        .replace(/server engine-1 10\.0\.0\.11:6791/, `server engine-1 127.0.0.1:${engine.serverPort(1)}`)
+        .replace(/server engine-2 10\.0\.0\.12:6791/, "server engine-2 127.0.0.1:9");
       const file = join(folder, "haproxy.cfg");
       writeFileSync(file, config);
       return ["haproxy", "-db", "-f", file];
@@ -98,17 +122,60 @@ const proxies: [string, (port: number) => string[]][] = [
   ],
 ];
 
-describe.each(proxies)("behind %s", (_, commandFor) => {
+describe.each(proxies)("behind %s", (name, commandFor) => {
   test("WebSockets pass, and the engine knows the client's own address, whatever the client claims", async () => {
     const port = await freePort();
     const proxy = Bun.spawn(commandFor(port), { stdout: "ignore", stderr: "ignore" });
     try {
       const answer = await eventually(() => askFrom("127.0.0.9", `ws://127.0.0.1:${port}/`));
       expect(answer).toBe("hello from 127.0.0.9:0\n");
+      // The HAProxy sample also serves clients of a socket server, whose port it knows as well.
+      if (name === "haproxy") expect(await askLine(port + 1, "hello\n")).toBe("hello from 127.0.0.1:LOCAL");
     } finally {
       proxy.kill("SIGTERM");
       await proxy.exited;
     }
+  });
+});
+
+/** Sends bytes over TCP and returns the first line that comes back, with the port it was sent from as LOCAL. */
+function askLine(port: number, bytes: string | Uint8Array): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    Bun.connect({
+      hostname: "127.0.0.1",
+      port,
+      socket: {
+        open: (socket) => void socket.write(bytes),
+        data: (socket, chunk) => {
+          text += chunk;
+          if (!text.includes("\n")) return;
+          resolve(text.slice(0, text.indexOf("\n")).replace(String(socket.localPort), "LOCAL"));
+          socket.end();
+        },
+        close: () => resolve("closed"),
+      },
+    }).catch(reject);
+  });
+}
+
+describe("the PROXY protocol on a socket server", () => {
+  const v2 = Buffer.from("0d0a0d0a000d0a515549540a2111000cc0000201c0000202dc0401bb", "hex");
+  const v1 = "PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n";
+
+  test("names the client when a trusted proxy speaks it", async () => {
+    const port = engine.serverPort(1);
+    expect(await askLine(port, `${v1}hello\n`)).toBe("hello from 192.0.2.1:56324");
+    expect(await askLine(port, Buffer.concat([v2, Buffer.from("hello\n")]))).toBe("hello from 192.0.2.1:56324");
+    expect(await askLine(port, "hello\n")).toBe("hello from 127.0.0.1:LOCAL");
+  });
+
+  test("closes the connection when the header is broken", async () => {
+    expect(await askLine(engine.serverPort(1), "PROXY TCP4 nonsense\r\nhello\n")).toBe("closed");
+  });
+
+  test("is not believed from anyone else: it is the client's data", async () => {
+    expect(await askLine(engine.serverPort(2), `${v1}`)).toMatch(/^PROXY TCP4 .*\r from 127\.0\.0\.1:\d+$/);
   });
 });
 
