@@ -1,4 +1,5 @@
 import { messageOf } from "../../errors.ts";
+import { createMetatable } from "../metatable.ts";
 import type { LuaState } from "../state.ts";
 import { pushNull } from "../values.ts";
 import { wait } from "../wait.ts";
@@ -20,17 +21,8 @@ const REFUSED = new Map(
 
 /** `mix.redis.connection(name)` → an object whose `command(…)` uses the pool of that name, or nil and an error. */
 export function installRedis(L: LuaState, pools: RedisPools): void {
+  const metatable = createMetatable(L, "redis", { command });
   L.newTable();
-  L.newTable();
-  L.pushFunction(command);
-  L.setField(-2, "command");
-  // The metatable of all connection objects; hidden, since they share it.
-  L.newTable();
-  L.insert(-2);
-  L.setField(-2, "__index");
-  L.pushBoolean(false);
-  L.setField(-2, "__metatable");
-  const metatable = L.ref();
   L.pushFunction((state) => connection(state, pools, metatable));
   L.setField(-2, "connection");
   L.setField(-2, "redis");
