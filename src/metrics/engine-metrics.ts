@@ -234,6 +234,12 @@ function addRegistry(metrics: MetricSet, { registry }: EngineSources): void {
 function addApi(metrics: MetricSet, { api }: EngineSources): void {
   metrics.gauge("connmix_engine_api_clients", "Connections to the WebSocket API", [], () => [[api().clients]]);
   metrics.counter("connmix_engine_api_requests_total", "Requests on the WebSocket API", [], () => [[api().requests]]);
+  metrics.counter(
+    "connmix_engine_api_refused_total",
+    "HTTP requests and upgrades refused for lack of access",
+    [],
+    () => [[api().refused]],
+  );
   metrics.counter("connmix_engine_api_slow_clients_total", "API connections closed for reading too slowly", [], () => [
     [api().slowClients],
   ]);

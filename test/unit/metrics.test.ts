@@ -76,7 +76,7 @@ function sources(overrides: Partial<EngineSources> = {}): EngineSources {
       ],
     }),
     registry: () => ({ state: "away", stats: { stateChanges: 1, renewals: 30, failures: 2, lastError: undefined } }),
-    api: () => ({ clients: 2, requests: 100, refused: 0, slowClients: 1, readTimeouts: 0 }),
+    api: () => ({ clients: 2, requests: 100, refused: 6, slowClients: 1, readTimeouts: 0 }),
     ...overrides,
   };
 }
@@ -101,6 +101,7 @@ describe("engine metrics", () => {
     expect(lines(text, "connmix_engine_registry_state")).toContain('connmix_engine_registry_state{state="away"} 1');
     expect(lines(text, "connmix_engine_registry_state")).toContain('connmix_engine_registry_state{state="joined"} 0');
     expect(lines(text, "connmix_engine_api_requests_total")[0]).toEndWith(" 100");
+    expect(lines(text, "connmix_engine_api_refused_total")[0]).toEndWith(" 6");
     expect(lines(text, "process_resident_memory_bytes")).toHaveLength(1);
     expect(text).not.toContain("heap_space");
   });
