@@ -9,6 +9,7 @@ export const lauxlib = require("fengari/src/lauxlib.js");
 export const ldebug = require("fengari/src/ldebug.js");
 export const ldo = require("fengari/src/ldo.js");
 export const lobject = require("fengari/src/lobject.js");
+export const lopcodes = require("fengari/src/lopcodes.js");
 export const lstate = require("fengari/src/lstate.js");
 export const lstring = require("fengari/src/lstring.js");
 export const ltable = require("fengari/src/ltable.js");

@@ -1,8 +1,21 @@
 import { heapSize } from "bun:jsc";
 import { allocation } from "./allocation.ts";
-import { defs, lapi, lauxlib, ldebug, ldo, lobject, lstate, lstring, ltable, lualib, lvm } from "./fengari-modules.ts";
+import {
+  defs,
+  lapi,
+  lauxlib,
+  ldebug,
+  ldo,
+  lobject,
+  lopcodes,
+  lstate,
+  lstring,
+  ltable,
+  lualib,
+  lvm,
+} from "./fengari-modules.ts";
 import { LuaString } from "./lua-string.ts";
-import type { CallStatus, CountHook, HostFunction, LibraryName, LuaState, LuaType } from "./state.ts";
+import type { CallStatus, CountHook, GlobalUse, HostFunction, LibraryName, LuaState, LuaType } from "./state.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: fengari has no types; this file is the only one that touches its values.
 type Untyped = any;
@@ -376,6 +389,12 @@ class FengariState implements LuaState {
     return status === LUA_OK ? "ok" : "error";
   }
 
+  globalUses(index: number): GlobalUse[] {
+    const uses: GlobalUse[] = [];
+    collectGlobals(at(this, index).value.p, uses);
+    return uses.sort((a, b) => a.line - b.line);
+  }
+
   setUpvalue(index: number, i: number): boolean {
     const name = lapi.lua_setupvalue(this, index, i);
     if (name === null) this.pop();
@@ -493,6 +512,20 @@ function addTraceback(L: LuaState): number {
   const message = L.toText(1) ?? `(error object is a ${L.type(1)} value)`;
   L.pushText(L.traceback(message));
   return 1;
+}
+
+function collectGlobals(proto: Untyped, uses: GlobalUse[]): void {
+  const { OP_GETTABUP, OP_SETTABUP } = lopcodes.OpCodesI;
+  for (const [pc, { opcode, A, B, C }] of proto.code.entries()) {
+    if (opcode !== OP_GETTABUP && opcode !== OP_SETTABUP) continue;
+    const assigned = opcode === OP_SETTABUP;
+    const environment: LuaString | null = proto.upvalues[assigned ? A : B].name;
+    const key = assigned ? B : C;
+    if (environment?.text !== "_ENV" || !lopcodes.ISK(key)) continue;
+    const name = proto.k[lopcodes.INDEXK(key)].value;
+    if (name instanceof LuaString) uses.push({ name: name.text, line: proto.lineinfo[pc], assigned });
+  }
+  for (const inner of proto.p) collectGlobals(inner, uses);
 }
 
 function finishProtected(

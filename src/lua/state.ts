@@ -15,6 +15,13 @@ export type CallStatus = "ok" | "yield" | "error";
 /** Called every so many instructions of the threads it is set on; it may raise an error. */
 export type CountHook = (L: LuaState) => void;
 
+/** Where a compiled function, or one inside it, reads or sets a global variable. */
+export interface GlobalUse {
+  name: string;
+  line: number;
+  assigned: boolean;
+}
+
 /** Lua's own libraries, by the global they define; "_G" is the basic functions. */
 export type LibraryName = "_G" | "coroutine" | "table" | "string" | "math" | "utf8" | "os";
 
@@ -124,6 +131,8 @@ export interface LuaState {
   argError(arg: number, message: string): never;
   /** Loads Lua source; pushes the chunk, or the message on "error". `name` is what errors show, e.g. "lua/entry.lua". */
   load(source: Uint8Array | string, name: string): "ok" | "error";
+  /** The uses of globals in the Lua function at `index` and all functions inside it, in the order of their lines. */
+  globalUses(index: number): GlobalUse[];
   /** Pops a value and makes it upvalue `i` of the function at `index`; false when it has no such upvalue. */
   setUpvalue(index: number, i: number): boolean;
   /** Opens one of Lua's own libraries as a global. */
