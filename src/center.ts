@@ -3,6 +3,8 @@ import { ApiServer } from "./api/server.ts";
 import type { LoadedConfig } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
 import { consoleRoutes } from "./console/console.ts";
+import { Certificate } from "./listen/certificate.ts";
+import { RemoteAddress } from "./listen/remote-address.ts";
 import type { OwnLog } from "./log.ts";
 import { createCenterMetrics } from "./metrics/center-metrics.ts";
 import type { RunningCenter } from "./node.ts";
@@ -14,8 +16,10 @@ import { VERSION } from "./version.ts";
 const TTL_MS = 10_000;
 
 /** Builds a center from its parts and starts it: the registry, and the API server that tells who is registered. */
-export async function startCenter({ config }: LoadedConfig, log: OwnLog): Promise<RunningCenter> {
+export async function startCenter(loaded: LoadedConfig, log: OwnLog): Promise<RunningCenter> {
+  const { config } = loaded;
   const { center, cluster } = config;
+  const { tls, trustedProxies } = center.apiServer;
   const startedAt = Date.now();
   let members: NodeRecord[] = [];
   const registry = new CenterServer({
@@ -39,6 +43,8 @@ export async function startCenter({ config }: LoadedConfig, log: OwnLog): Promis
     ...center.apiServer,
     name: "center api server",
     reusePort: false,
+    certificate: tls && new Certificate(tls, loaded.where(["center", "apiServer", "tls"]), log),
+    remoteAddress: new RemoteAddress(trustedProxies),
     limits: center.apiServer,
     access,
     allowedOrigins: [],

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { customAlphabet } from "nanoid";
 import { Access } from "./api/access.ts";
@@ -12,6 +11,8 @@ import { consoleRoutes } from "./console/console.ts";
 import type { ConsoleState } from "./console/state.ts";
 import { Hub } from "./hub/hub.ts";
 import { Queues } from "./hub/queue.ts";
+import { Certificate } from "./listen/certificate.ts";
+import { RemoteAddress } from "./listen/remote-address.ts";
 import type { Log, OwnLog } from "./log.ts";
 import { loadScript } from "./lua/runtime.ts";
 import type { Script } from "./lua/script.ts";
@@ -25,7 +26,6 @@ import { RedisRegistry } from "./registry/redis.ts";
 import type { NodeLoad, NodeRecord, Registry } from "./registry/registry.ts";
 import { Incidents } from "./server/incidents.ts";
 import type { Limits, Port, PortParts } from "./server/port.ts";
-import { RemoteAddress } from "./server/remote-address.ts";
 import { SocketPort } from "./server/socket.ts";
 import { Sweeper } from "./server/sweeper.ts";
 import { WebSocketPort } from "./server/websocket.ts";
@@ -121,7 +121,10 @@ class Engine implements RunningNode {
       ...engine.apiServer,
       name: "api server",
       reusePort: this.#shared,
-      tls: certificate(engine.apiServer.tls),
+      certificate:
+        engine.apiServer.tls &&
+        new Certificate(engine.apiServer.tls, loaded.where(["engine", "apiServer", "tls"]), log),
+      remoteAddress: new RemoteAddress(engine.apiServer.trustedProxies),
       limits: engine.apiServer,
       access: this.#access,
       allowedOrigins: options.anyOrigin ? "*" : [],
@@ -244,7 +247,8 @@ class Engine implements RunningNode {
       port: server.port,
       bind: server.bind,
       reusePort: this.#shared,
-      tls: certificate(server.tls),
+      certificate:
+        server.tls && new Certificate(server.tls, this.#loaded.where(["engine", "servers", index, "tls"]), this.#log),
       limits: limitsOf(server),
       remoteAddress: new RemoteAddress(server.trustedProxies),
     };
@@ -339,10 +343,6 @@ function createRegistry(cluster: ClusterConfig, centerRegistry: string, log: Log
 
 function limitsOf(server: ServerConfig): Limits {
   return { ...server, maxConnections: server.maxConnections === 0 ? Number.POSITIVE_INFINITY : server.maxConnections };
-}
-
-function certificate(tls: { cert: string; key: string } | undefined): { cert: string; key: string } | undefined {
-  return tls && { cert: readFileSync(tls.cert, "utf8"), key: readFileSync(tls.key, "utf8") };
 }
 
 /** Where `require` looks: beside the entry script, then in the configuration's `lua` folder. */

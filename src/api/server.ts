@@ -1,5 +1,8 @@
 import type { Server } from "bun";
 import { messageOf, UserError } from "../errors.ts";
+import type { Certificate, CertificatePair } from "../listen/certificate.ts";
+import { ListeningPort } from "../listen/listening-port.ts";
+import type { RemoteAddress } from "../listen/remote-address.ts";
 import type { Log } from "../log.ts";
 import type { Operations } from "../mesh/operations.ts";
 import { ThrottledLog } from "../mesh/throttled-log.ts";
@@ -29,8 +32,8 @@ export interface ApiServerOptions {
   bind: string;
   /** Shares the port with sibling processes. */
   reusePort: boolean;
-  /** PEM texts. */
-  tls?: { cert: string; key: string } | undefined;
+  certificate?: Certificate | undefined;
+  remoteAddress: RemoteAddress;
   limits: SessionLimits;
   access: Access;
   /** Web pages of other origins that may use the API. */
@@ -51,7 +54,7 @@ export class ApiServer {
   readonly #sessions: Sessions | undefined;
   readonly #log: ThrottledLog;
   #limits: SessionLimits;
-  #server: Server<Session> | undefined;
+  #listening: ListeningPort<Server<Session>> | undefined;
 
   constructor(options: ApiServerOptions) {
     this.#options = options;
@@ -75,28 +78,16 @@ export class ApiServer {
 
   /** Listens; resolves with the port. Rejects with a `UserError` when the port cannot be had. */
   async start(): Promise<number> {
-    const { name, port, bind, reusePort, tls, limits, access, log } = this.#options;
+    const { name, port, bind, certificate, access, log } = this.#options;
+    const listening = new ListeningPort((port, pair) => this.#listen(port, pair), certificate);
+    let actual: number;
     try {
-      this.#server = Bun.serve<Session>({
-        port,
-        hostname: bind,
-        reusePort,
-        idleTimeout: idleTimeout(limits.readTimeout),
-        // Bun answers longer bodies with an empty 413; below, `readBody` says what the limit is.
-        maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-        ...(tls && { tls }),
-        fetch: (request, server) => this.#fetch(request, server),
-        error: (error) => {
-          log.error(`${name}: ${error.stack ?? error.message}`);
-          return httpError(500, "internal error: see the log of this node");
-        },
-        websocket: this.#sessions?.handler ?? { message() {} },
-      });
+      actual = listening.listen(port);
     } catch (thrown) {
       throw listenError(name, bind, port, thrown);
     }
+    this.#listening = listening;
     this.#sessions?.start();
-    const actual = this.#server.port ?? port;
     log.info(`start the ${name} (${bind}:${actual})`);
     if (access.protectedMode) {
       log.warn(`the ${name} lets in only clients on this machine: no users are configured (access.users)`);
@@ -106,13 +97,32 @@ export class ApiServer {
 
   /** Closes WebSockets with 1001 and stops listening; takes no longer than about two seconds. */
   async stop(): Promise<void> {
-    const server = this.#server;
-    if (server === undefined) return;
-    this.#server = undefined;
+    const listening = this.#listening;
+    if (listening === undefined) return;
+    this.#listening = undefined;
     await this.#sessions?.stop(CLOSE_MS);
     // A stop that waits for its connections may never end; what is left after the wait is cut.
-    await Promise.race([server.stop(false), Bun.sleep(CLOSE_MS)]);
-    await Promise.race([server.stop(true), Bun.sleep(CLOSE_MS)]);
+    await Promise.race([listening.stopListening(), Bun.sleep(CLOSE_MS)]);
+    await Promise.race([listening.terminate(), Bun.sleep(CLOSE_MS)]);
+  }
+
+  #listen(port: number, pair: CertificatePair | undefined): Server<Session> {
+    const { name, bind, reusePort, limits, log } = this.#options;
+    return Bun.serve<Session>({
+      port,
+      hostname: bind,
+      reusePort,
+      idleTimeout: idleTimeout(limits.readTimeout),
+      // Bun answers longer bodies with an empty 413; below, `readBody` says what the limit is.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+      ...(pair && { tls: pair }),
+      fetch: (request, server) => this.#fetch(request, server),
+      error: (error) => {
+        log.error(`${name}: ${error.stack ?? error.message}`);
+        return httpError(500, "internal error: see the log of this node");
+      },
+      websocket: this.#sessions?.handler ?? { message() {} },
+    });
   }
 
   #fetch(request: Request, server: Server<Session>): Response | undefined | Promise<Response> {

@@ -3,6 +3,7 @@ import { defineCommand } from "citty";
 import { type Entry, entryOf } from "../config/entry.ts";
 import { loadConfig } from "../config/load.ts";
 import { messageOf, UserError } from "../errors.ts";
+import { type CertificateFiles, readCertificate } from "../listen/certificate.ts";
 import { checkScript } from "../lua/check.ts";
 import { fileArgument } from "./arguments.ts";
 
@@ -12,13 +13,14 @@ export const check = defineCommand({
   run({ args }) {
     const loaded = loadConfig(args.file);
     console.log(`${loaded.file ?? "the built-in configuration"}: valid`);
-    const { apiServer, servers } = loaded.config.engine;
-    const errors: string[] = [];
-    for (const { tls } of [apiServer, loaded.config.center.apiServer, ...servers]) {
-      if (tls) errors.push(...unreadable(tls.cert), ...unreadable(tls.key));
-    }
+    const { center, engine } = loaded.config;
+    const errors = [
+      ...brokenCertificate(center.apiServer.tls, loaded.where(["center", "apiServer", "tls"])),
+      ...brokenCertificate(engine.apiServer.tls, loaded.where(["engine", "apiServer", "tls"])),
+    ];
     const seen = new Set<string>();
-    for (const [index, { protocol }] of servers.entries()) {
+    for (const [index, { protocol, tls }] of engine.servers.entries()) {
+      errors.push(...brokenCertificate(tls, loaded.where(["engine", "servers", index, "tls"])));
       try {
         const entry = entryOf(loaded, index);
         const name = "path" in entry ? entry.path : `${entry.name} (built-in)`;
@@ -43,11 +45,11 @@ function sourceOf(entry: Entry): Uint8Array | string {
   return "path" in entry ? readFileSync(entry.path) : entry.source;
 }
 
-function unreadable(path: string): string[] {
+function brokenCertificate(files: CertificateFiles | undefined, where: string): string[] {
   try {
-    readFileSync(path);
+    if (files) readCertificate(files, where);
     return [];
   } catch (thrown) {
-    return [`${path}: cannot be read (${messageOf(thrown)})`];
+    return [messageOf(thrown)];
   }
 }

@@ -2,6 +2,8 @@ import type { ClientIds } from "../client-id.ts";
 import { UserError } from "../errors.ts";
 import type { Payload } from "../hub/connection.ts";
 import type { Fanout, Hub } from "../hub/hub.ts";
+import type { Certificate } from "../listen/certificate.ts";
+import type { RemoteAddress } from "../listen/remote-address.ts";
 import type { Log } from "../log.ts";
 import type { Script } from "../lua/script.ts";
 import type { Incidents } from "./incidents.ts";
@@ -24,7 +26,8 @@ export interface PortOptions {
   bind: string;
   /** Shares the port with sibling processes. */
   reusePort: boolean;
-  tls: { cert: string; key: string } | undefined;
+  certificate: Certificate | undefined;
+  remoteAddress: RemoteAddress;
   limits: Limits;
 }
 

@@ -1,14 +1,26 @@
 import type { Socket, TCPSocketListener, TCPSocketListenOptions } from "bun";
 import type { Failure, Payload } from "../hub/connection.ts";
+import type { CertificatePair } from "../listen/certificate.ts";
+import { ListeningPort } from "../listen/listening-port.ts";
 import type { StreamConnection } from "../lua/script.ts";
 import { StreamBuffer } from "../lua/stream-buffer.ts";
+import { plainAddress } from "../this-machine.ts";
 import { listenError, Port, type PortOptions, type PortParts } from "./port.ts";
-import type { RemoteAddress } from "./remote-address.ts";
+import { readProxyHeader } from "./proxy-protocol.ts";
 import { ServerConnection } from "./server-connection.ts";
 
 type ClientSocket = Socket<SocketConnection | undefined>;
 
 const utf8 = new TextEncoder();
+
+/** Milliseconds a trusted proxy has to send its PROXY header. */
+const GREETING_MS = 5_000;
+
+/** What a trusted proxy has sent of its PROXY header so far. */
+interface Greeting {
+  bytes: Buffer;
+  timer: Timer;
+}
 
 export class SocketConnection extends ServerConnection implements StreamConnection {
   readonly buffer = new StreamBuffer();
@@ -120,57 +132,56 @@ export class SocketConnection extends ServerConnection implements StreamConnecti
   }
 }
 
-export interface SocketOptions extends PortOptions {
-  remoteAddress: RemoteAddress;
-}
-
 /** A port whose protocol is defined by its script, by `Bun.listen`. */
 export class SocketPort extends Port {
   readonly protocol = "socket";
-  #listener: TCPSocketListener<SocketConnection | undefined> | undefined;
+  readonly #listening: ListeningPort<TCPSocketListener<SocketConnection | undefined>>;
   /** Bun has no channels for plain sockets. */
   readonly #channels = new Map<string, Set<SocketConnection>>();
+  /** Connections of trusted proxies that have not said yet whom they speak for. */
+  readonly #greetings = new Map<ClientSocket, Greeting>();
 
-  constructor(
-    protected override readonly options: SocketOptions,
-    parts: PortParts,
-  ) {
+  constructor(options: PortOptions, parts: PortParts) {
     super(options, parts);
+    this.#listening = new ListeningPort((port, pair) => this.#listen(port, pair), options.certificate);
   }
 
   override listen(): number {
-    const { options } = this;
+    const { port, bind } = this.options;
     try {
-      // `reusePort` works but is missing from Bun's types: named here so that the literal may carry it.
-      const listen: TCPSocketListenOptions<SocketConnection | undefined> & { reusePort: boolean } = {
-        port: options.port,
-        hostname: options.bind,
-        reusePort: options.reusePort,
-        ...(options.tls && { tls: { cert: options.tls.cert, key: options.tls.key } }),
-        socket: {
-          open: (socket) => this.#open(socket),
-          data: (socket, chunk) => this.#data(socket, chunk),
-          drain: (socket) => socket.data?.onDrain(),
-          close: (socket, error) => this.#close(socket, error),
-          error: (socket, error) => {
-            if (socket.data !== undefined) socket.data.closeReason ??= error.message;
-          },
-        },
-      };
-      this.#listener = Bun.listen(listen);
+      return this.#listening.listen(port);
     } catch (thrown) {
-      throw listenError("the protocol server", options.bind, options.port, thrown);
+      throw listenError("the protocol server", bind, port, thrown);
     }
-    return this.#listener.port;
+  }
+
+  #listen(port: number, pair: CertificatePair | undefined): TCPSocketListener<SocketConnection | undefined> {
+    // `reusePort` works but is missing from Bun's types: named here so that the literal may carry it.
+    const listen: TCPSocketListenOptions<SocketConnection | undefined> & { reusePort: boolean } = {
+      port,
+      hostname: this.options.bind,
+      reusePort: this.options.reusePort,
+      ...(pair && { tls: pair }),
+      socket: {
+        open: (socket) => this.#open(socket),
+        data: (socket, chunk) => this.#data(socket, chunk),
+        drain: (socket) => socket.data?.onDrain(),
+        close: (socket, error) => this.#close(socket, error),
+        error: (socket, error) => {
+          if (socket.data !== undefined) socket.data.closeReason ??= error.message;
+        },
+      },
+    };
+    return Bun.listen(listen);
   }
 
   override stopListening(): void {
     this.accepting = false;
-    this.#listener?.stop(false);
+    void this.#listening.stopListening();
   }
 
   override terminate(): void {
-    this.#listener?.stop(true);
+    void this.#listening.terminate();
   }
 
   override subscribe(connection: SocketConnection, channel: string): void {
@@ -196,7 +207,43 @@ export class SocketPort extends Port {
   }
 
   #open(socket: ClientSocket): void {
-    const remoteAddr = this.options.remoteAddress.of(socket.remoteAddress, socket.remotePort);
+    const { certificate, remoteAddress } = this.options;
+    // With TLS the header would come before the handshake, where it cannot be read.
+    if (certificate === undefined && remoteAddress.trusts(plainAddress(socket.remoteAddress))) {
+      const timer = setTimeout(() => socket.terminate(), GREETING_MS);
+      this.#greetings.set(socket, { bytes: Buffer.alloc(0), timer });
+      return;
+    }
+    this.#connect(socket, socket.remoteAddress, socket.remotePort);
+  }
+
+  /** Reads on until it is known whether a trusted proxy speaks the PROXY protocol, and for whom. */
+  #greet(socket: ClientSocket, chunk: Buffer): void {
+    const greeting = this.#greetings.get(socket);
+    if (greeting === undefined) return;
+    const bytes = Buffer.concat([greeting.bytes, chunk]);
+    greeting.bytes = bytes;
+    const header = readProxyHeader(bytes);
+    if (header === "incomplete") return;
+    this.#endGreeting(socket);
+    if (header === "malformed") {
+      this.stats.protocolErrors++;
+      this.incidents.report("broken PROXY header", `proxy ${socket.remoteAddress} closed: its PROXY header is broken`);
+      socket.terminate();
+      return;
+    }
+    const { length, source } = header === "absent" ? { length: 0, source: undefined } : header;
+    this.#connect(socket, source?.address ?? socket.remoteAddress, source?.port ?? socket.remotePort);
+    if (bytes.length > length) this.#data(socket, bytes.subarray(length));
+  }
+
+  #endGreeting(socket: ClientSocket): void {
+    clearTimeout(this.#greetings.get(socket)?.timer);
+    this.#greetings.delete(socket);
+  }
+
+  #connect(socket: ClientSocket, address: string, port: number): void {
+    const remoteAddr = this.options.remoteAddress.of(address, port);
     if (!this.accepting || !this.admit(remoteAddr)) {
       socket.end();
       return;
@@ -211,7 +258,8 @@ export class SocketPort extends Port {
 
   #data(socket: ClientSocket, chunk: Buffer): void {
     const connection = socket.data;
-    if (connection === undefined || !connection.open) return;
+    if (connection === undefined) this.#greet(socket, chunk);
+    if (!connection?.open) return;
     connection.lastRead = this.sweeper.now;
     connection.buffer.append(chunk);
     connection.cork();
@@ -235,6 +283,7 @@ export class SocketPort extends Port {
 
   #close(socket: ClientSocket, error: Error | undefined): void {
     const connection = socket.data;
+    this.#endGreeting(socket);
     if (connection === undefined) return;
     if (error !== undefined && connection.open) connection.closeReason ??= error.message;
     socket.data = undefined;

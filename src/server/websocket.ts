@@ -1,8 +1,9 @@
 import type { Server, ServerWebSocket } from "bun";
 import type { Failure, Payload } from "../hub/connection.ts";
+import type { CertificatePair } from "../listen/certificate.ts";
+import { ListeningPort } from "../listen/listening-port.ts";
 import type { Handshake } from "../lua/script.ts";
 import { type Limits, listenError, Port, type PortOptions, type PortParts } from "./port.ts";
-import type { RemoteAddress } from "./remote-address.ts";
 import { ServerConnection } from "./server-connection.ts";
 
 /** A client turned away right after its upgrade, with a close code it can read. */
@@ -74,47 +75,49 @@ export class WebSocketConnection extends ServerConnection {
 export interface WebSocketOptions extends PortOptions {
   /** The only URL path served; any when undefined. */
   path: string | undefined;
-  remoteAddress: RemoteAddress;
 }
 
 /** A port that speaks WebSocket by `Bun.serve`. */
 export class WebSocketPort extends Port {
   readonly protocol = "websocket";
-  #server: Server<SocketData> | undefined;
+  readonly #listening: ListeningPort<Server<SocketData>>;
 
   constructor(
     protected override readonly options: WebSocketOptions,
     parts: PortParts,
   ) {
     super(options, parts);
+    this.#listening = new ListeningPort(
+      (port, pair) => Bun.serve<SocketData>(this.#serveOptions(port, pair)),
+      options.certificate,
+    );
   }
 
   override listen(): number {
-    const { options } = this;
+    const { port, bind } = this.options;
     try {
-      this.#server = Bun.serve<SocketData>(this.#serveOptions());
+      return this.#listening.listen(port);
     } catch (thrown) {
-      throw listenError("the protocol server", options.bind, options.port, thrown);
+      throw listenError("the protocol server", bind, port, thrown);
     }
-    return this.#server.port ?? options.port;
   }
 
   override setLimits(limits: Limits): void {
     super.setLimits(limits);
     // Bun takes over the new bounds, for open connections as well.
-    this.#server?.reload(this.#serveOptions());
+    for (const server of this.#listening.listeners) server.reload(this.#serveOptions(server.port, undefined));
   }
 
-  #serveOptions(): Bun.Serve.Options<SocketData> {
+  #serveOptions(port: number | undefined, pair: CertificatePair | undefined): Bun.Serve.Options<SocketData> {
     const { options, limits } = this;
     return {
-      port: options.port,
+      port,
       hostname: options.bind,
       reusePort: options.reusePort,
       // Seconds an HTTP connection may idle before its upgrade; afterwards the sweeper keeps the time.
       idleTimeout: 10,
       maxRequestBodySize: 1024,
-      ...(options.tls && { tls: { cert: options.tls.cert, key: options.tls.key } }),
+      ...(pair && { tls: pair }),
       fetch: (request, server) => this.#upgrade(request, server),
       error: (error) => {
         this.log.error(`websocket upgrade: ${error.message}`);
@@ -142,11 +145,11 @@ export class WebSocketPort extends Port {
 
   override stopListening(): void {
     this.accepting = false;
-    void this.#server?.stop(false);
+    void this.#listening.stopListening();
   }
 
   override terminate(): void {
-    void this.#server?.stop(true);
+    void this.#listening.terminate();
   }
 
   override subscribe(connection: WebSocketConnection, channel: string): void {
@@ -158,11 +161,13 @@ export class WebSocketPort extends Port {
   }
 
   override publish(channel: string, data: Payload, subscribers: number): number {
-    const server = this.#server;
-    if (server === undefined) return subscribers;
-    const result = server.publish(channel, data);
+    const { listeners } = this.#listening;
     let failed = 0;
-    if (result <= 0 && data.length > 0) {
+    for (const server of listeners) {
+      // Bun answers 0 for a channel without subscribers as well: only after a change of certificate are there such servers.
+      if (listeners.length > 1 && server.subscriberCount(channel) === 0) continue;
+      const result = server.publish(channel, data);
+      if (result > 0 || data.length === 0) continue;
       // -1: some subscriber has bytes waiting; 0: some subscriber was beyond Bun's limit and got nothing.
       this.sweeper.pressure();
       if (result === 0) failed = this.#overLimit(channel);

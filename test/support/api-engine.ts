@@ -6,13 +6,13 @@ import { ClientIds } from "../../src/client-id.ts";
 import type { Connection } from "../../src/hub/connection.ts";
 import { Hub } from "../../src/hub/hub.ts";
 import { Queues } from "../../src/hub/queue.ts";
+import { RemoteAddress } from "../../src/listen/remote-address.ts";
 import type { Log } from "../../src/log.ts";
 import type { Script, ScriptStats } from "../../src/lua/script.ts";
 import { Mesh } from "../../src/mesh/mesh.ts";
 import type { Operations } from "../../src/mesh/operations.ts";
 import type { NodeRecord } from "../../src/registry/registry.ts";
 import { Incidents } from "../../src/server/incidents.ts";
-import { RemoteAddress } from "../../src/server/remote-address.ts";
 import { Sweeper } from "../../src/server/sweeper.ts";
 import { WebSocketPort } from "../../src/server/websocket.ts";
 import { TestSocket } from "./websocket.ts";
@@ -117,6 +117,7 @@ export class ApiEngine {
       port: options.port ?? 0,
       bind: "127.0.0.1",
       reusePort: false,
+      remoteAddress: new RemoteAddress([]),
       limits: { ...LIMITS, ...options.limits },
       access: this.access,
       allowedOrigins: options.allowedOrigins ?? [],
@@ -136,7 +137,7 @@ export class ApiEngine {
         port: 0,
         bind: "127.0.0.1",
         reusePort: false,
-        tls: undefined,
+        certificate: undefined,
         limits: { ...LIMITS, maxConnections: 1000 },
         path: undefined,
         remoteAddress: new RemoteAddress([]),

@@ -7,7 +7,8 @@ export class LineClient {
   readonly #waiting: ((line: string) => void)[] = [];
   readonly closed: Promise<void>;
 
-  private constructor(readonly socket: Socket) {
+  /** `socket` is connected. */
+  constructor(readonly socket: Socket) {
     this.closed = new Promise((resolve) => socket.once("close", () => resolve()));
     const lines = createInterface({ input: socket });
     // The server may reset the connection; `closed` tells.

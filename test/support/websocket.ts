@@ -1,4 +1,11 @@
-type BunWebSocketConstructor = new (url: string, options: { headers: Record<string, string> }) => Bun.WebSocket;
+interface Tls {
+  ca: string[];
+}
+
+type BunWebSocketConstructor = new (
+  url: string,
+  options: { headers: Record<string, string>; tls?: Tls },
+) => Bun.WebSocket;
 
 /** A WebSocket client whose messages and close can be awaited in order. */
 export class TestSocket {
@@ -7,17 +14,20 @@ export class TestSocket {
   readonly #waiting: ((message: string | Buffer) => void)[] = [];
   readonly closed: Promise<{ code: number; reason: string }>;
 
-  static async connect(url: string, headers: Record<string, string> = {}): Promise<TestSocket> {
-    const client = new TestSocket(url, headers);
+  static async connect(url: string, headers: Record<string, string> = {}, tls?: Tls): Promise<TestSocket> {
+    const client = new TestSocket(url, headers, tls);
     await client.#opened;
     return client;
   }
 
   readonly #opened: Promise<void>;
 
-  constructor(url: string, headers: Record<string, string> = {}) {
+  constructor(url: string, headers: Record<string, string> = {}, tls?: Tls) {
     // Bun's WebSocket knows headers and Buffers; the DOM's types, which the console needs, do not.
-    this.#socket = new (WebSocket as unknown as BunWebSocketConstructor)(url, { headers });
+    this.#socket = new (WebSocket as unknown as BunWebSocketConstructor)(url, {
+      headers,
+      ...(tls && { tls }),
+    });
     this.#socket.binaryType = "nodebuffer";
     this.#opened = new Promise((resolve, reject) => {
       this.#socket.onopen = () => resolve();
