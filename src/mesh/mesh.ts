@@ -37,6 +37,8 @@ const LIMITS: MeshLimits = {
 const MESSAGE_OVERHEAD = 4096;
 /** Milliseconds that `stop` waits for peers to take what is still to be sent. */
 const STOP_PATIENCE = 1000;
+/** Milliseconds a member may be without a link: one that died is off the list before, and nobody else's fault. */
+const LINK_PATIENCE = 15_000;
 
 export interface MeshOptions {
   hub: Hub;
@@ -65,7 +67,9 @@ export interface MeshStats {
   queueHeld: number;
   /** Queued messages that came a second time after a link was restored, and were skipped. */
   queueDuplicates: number;
-  /** The members of the cluster, this engine excepted. */
+  /** Queued messages handed to an engine that died, or forgot this one, without having confirmed them. */
+  queueLost: number;
+  /** The members of the cluster, this engine excepted, and those that left and whose links are still up. */
   peers: PeerStats[];
 }
 
@@ -78,11 +82,16 @@ export class Mesh implements Operations {
   readonly #queues: Queues;
   readonly #context: PeerContext;
   readonly #peers = new Map<string, Peer>();
+  /** No members any more, with a link that is still up: they may be taking leave of their clients. */
+  readonly #leavers = new Map<string, Peer>();
   #publishes = 0;
+  /** Queued messages lost with engines that are gone. */
+  #lost = 0;
   readonly #dialers = new Map<string, Dialer>();
   /** The engine that holds the clients of each node number. */
   #byNumber = new Map<number, Peer>();
   #number = -1;
+  #firstMembers = true;
   #sweeper: Timer | undefined;
   #stopping = false;
 
@@ -101,22 +110,26 @@ export class Mesh implements Operations {
     inbox.onLost = (message, reason) =>
       throttled.warn("queue", `a message for topic "${message.topic}" is lost: ${reason}`);
     hub.onInterest = (channel, interested) => {
-      for (const peer of this.#peers.values()) peer.tellInterest(channel, interested);
+      for (const peer of this.#all()) peer.tellInterest(channel, interested);
     };
     queues.onReady = (topic) => inbox.drain(topic);
     queues.onConsumers = (topic, count) => {
-      for (const peer of this.#peers.values()) peer.queues.tellConsumers(topic, count);
+      for (const peer of this.#all()) peer.queues.tellConsumers(topic, count);
       if (count === 0) inbox.giveBack(topic);
     };
   }
 
-  /** The members there is no working link to, by node id. */
+  /**
+   * The members there is no working link to, by node id: at the start every one, later those without one for longer than a
+   * dead engine stays listed.
+   */
   unlinked(): string[] {
-    return [...this.#peers.values()].filter((peer) => !peer.up).map((peer) => peer.record.id);
+    const since = performance.now() - LINK_PATIENCE;
+    return [...this.#peers.values()].filter((peer) => peer.downSince < since).map((peer) => peer.record.id);
   }
 
   get stats(): MeshStats {
-    const peers = [...this.#peers.values()];
+    const peers = this.#all().map((peer) => peer.stats);
     const { inbox } = this.#context;
     return {
       links: peers.filter((peer) => peer.up).length,
@@ -124,7 +137,8 @@ export class Mesh implements Operations {
       handshakesFailed: this.#door.failed,
       queueHeld: inbox.held,
       queueDuplicates: inbox.duplicates,
-      peers: peers.map((peer) => peer.stats),
+      queueLost: peers.reduce((sum, peer) => sum + peer.queueLost, this.#lost),
+      peers,
     };
   }
 
@@ -147,26 +161,22 @@ export class Mesh implements Operations {
     this.#number = self.number;
   }
 
-  /** The cluster's members, with or without this engine: links are made to those that came and ended with those that left. */
+  /**
+   * The cluster's members, with or without this engine: links are made to those that came. Those that left are not dialed any
+   * more; a link that is up stays until one side ends it.
+   */
   setMembers(members: NodeRecord[]): void {
     if (this.#stopping) return;
     const others = members.filter((member) => member.id !== this.#options.nodeId);
     const ids = new Set(others.map((member) => member.id));
-    for (const [id, peer] of this.#peers) {
-      if (ids.has(id)) continue;
-      this.#dialers.get(id)?.stop();
-      this.#dialers.delete(id);
-      this.#peers.delete(id);
-      peer.leave();
-    }
+    for (const [id, peer] of this.#peers) if (!ids.has(id)) this.#dismiss(id, peer);
     for (const record of others) {
       const known = this.#peers.get(record.id);
       if (known === undefined) this.#join(record);
       else known.record = record;
     }
-    // Of two that claim one number the one that started first has it, so that one is set last.
-    const claims = others.sort((a, b) => b.startedAt - a.startedAt || (a.id < b.id ? 1 : -1));
-    this.#byNumber = new Map(claims.map((record) => [record.number, this.#peers.get(record.id)!]));
+    this.#firstMembers = false;
+    this.#assignNumbers();
   }
 
   /** Sends what is still to be sent, for a second at most, and closes all links. */
@@ -177,12 +187,12 @@ export class Mesh implements Operations {
     for (const dialer of this.#dialers.values()) dialer.stop();
     this.#door.close();
     const deadline = performance.now() + STOP_PATIENCE;
-    for (const { link } of this.#peers.values()) {
+    for (const { link } of this.#all()) {
       link?.flush();
       while (link !== undefined && !link.closed && link.writer.waiting > 0 && performance.now() < deadline)
         await Bun.sleep(5);
     }
-    for (const peer of this.#peers.values()) peer.stop();
+    for (const peer of this.#all()) peer.stop();
   }
 
   send(clientId: number, data: Payload): Soon<Failure> {
@@ -234,11 +244,38 @@ export class Mesh implements Operations {
     this.#queues.resume(topic, consumer);
   }
 
+  #all(): Peer[] {
+    return [...this.#peers.values(), ...this.#leavers.values()];
+  }
+
   #join(record: NodeRecord): void {
-    const peer = new Peer(record, createNonce(), this.#context);
-    this.#peers.set(record.id, peer);
+    const { id } = record;
+    const peer = this.#leavers.get(id) ?? new Peer(record, createNonce(), this.#context);
+    if (this.#leavers.delete(id)) peer.readmit(record);
+    else if (!this.#firstMembers) peer.downSince = performance.now();
+    this.#peers.set(id, peer);
     // One of the two dials, so that there is one link.
-    if (this.#options.nodeId < record.id) this.#dialers.set(record.id, new Dialer(peer, this.#door));
+    if (this.#options.nodeId < id) this.#dialers.set(id, new Dialer(peer, this.#door));
+  }
+
+  #dismiss(id: string, peer: Peer): void {
+    this.#dialers.get(id)?.stop();
+    this.#dialers.delete(id);
+    this.#peers.delete(id);
+    this.#leavers.set(id, peer);
+    peer.dismiss(() => {
+      this.#leavers.delete(id);
+      this.#lost += peer.queues.lost;
+      this.#assignNumbers();
+    });
+  }
+
+  #assignNumbers(): void {
+    // Of two that claim one number the one that started first has it, so that one is set last; a member before a leaver.
+    const claims = [...this.#peers.values()].sort(
+      ({ record: a }, { record: b }) => b.startedAt - a.startedAt || (a.id < b.id ? 1 : -1),
+    );
+    this.#byNumber = new Map([...this.#leavers.values(), ...claims].map((peer) => [peer.record.number, peer]));
   }
 
   get #sweepInterval(): number {
@@ -251,7 +288,7 @@ export class Mesh implements Operations {
     const late = now - this.#lastSweep - this.#sweepInterval;
     this.#lastSweep = now;
     this.#door.tick(now);
-    for (const peer of this.#peers.values()) {
+    for (const peer of this.#all()) {
       // After a pause of this process what the peers have sent meanwhile is still to be read.
       if (late > this.#sweepInterval) peer.link?.forgive(late);
       peer.tick(now);

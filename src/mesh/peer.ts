@@ -35,11 +35,15 @@ export class Peer {
   link: Link | undefined;
   /** Called when a link that was up is gone. */
   onUnlinked: () => void = () => {};
+  /** Since when there is no working link, on the clock of `performance.now()`; infinite while there is one. */
+  downSince = Number.NEGATIVE_INFINITY;
 
   readonly #context: PeerContext;
   readonly #requests = new Requests();
   readonly #past = { framesIn: 0, framesOut: 0, bytesIn: 0, bytesOut: 0 };
   #peerSession: string | undefined;
+  /** Set from `dismiss` on. */
+  #gone: (() => void) | undefined;
   #ready = false;
   /** The channels of a snapshot that is not complete yet. */
   #snapshot: Set<string> | undefined;
@@ -113,12 +117,17 @@ export class Peer {
     link.finish();
   }
 
-  /** No member any more: everything that depended on it ends. */
-  leave(): void {
+  /** No member any more. A link that is up stays until one side ends it; then, or now, `gone` is called. */
+  dismiss(gone: () => void): void {
     this.#context.log.info(`${this.name} is no longer a member of the cluster`);
-    this.#end(`${this.name} has left the cluster`);
-    this.#context.interest.forget(this);
-    this.#lost(this.queues.abandon(), "is gone");
+    this.#gone = gone;
+    if (this.link === undefined) this.#leave(gone);
+  }
+
+  /** A member again, after `dismiss` and before its link ended. */
+  readmit(record: NodeRecord): void {
+    this.record = record;
+    this.#gone = undefined;
   }
 
   /** This engine stops: nothing more is said, and what waits for answers ends. */
@@ -232,14 +241,27 @@ export class Peer {
 
   #lostLink(link: Link, reason: string): void {
     if (this.link !== link) return;
+    if (this.#gone !== undefined) {
+      this.#unlink(link, `${this.name} has left the cluster`);
+      this.#leave(this.#gone);
+      return;
+    }
     this.#context.throttled.warn(`link ${this.record.id}`, `lost the mesh link with ${this.name}: ${reason}`);
     this.#unlink(link, `lost the link with ${this.name}`);
     this.onUnlinked();
   }
 
+  /** Everything that depended on the peer ends. */
+  #leave(gone: () => void): void {
+    this.#context.interest.forget(this);
+    this.#lost(this.queues.abandon(), "is gone");
+    gone();
+  }
+
   /** `reason` is for those who wait for answers. */
   #unlink(link: Link, reason: string): void {
     this.link = undefined;
+    if (this.#ready) this.downSince = performance.now();
     this.#ready = false;
     this.#snapshot = undefined;
     // What the socket takes in this last write is not to be given to others.
@@ -292,6 +314,7 @@ export class Peer {
       this.#snapshot = undefined;
       this.queues.snapshotEnded();
       this.#ready = true;
+      this.downSince = Number.POSITIVE_INFINITY;
       log.info(`the mesh link with ${this.name} is up`);
     }
   }

@@ -204,9 +204,9 @@ function addMesh(metrics: MetricSet, { mesh }: EngineSources): void {
   );
   metrics.counter(
     "connmix_engine_mesh_queue_lost_total",
-    "Queued messages lost with another engine",
-    ["peer"],
-    byPeer((peer) => peer.queueLost),
+    "Queued messages handed to an engine that died without having confirmed them",
+    [],
+    () => [[mesh().queueLost]],
   );
   metrics.gauge(
     "connmix_engine_mesh_queue_held",

@@ -125,13 +125,24 @@ test("what waits for a peer that does not read is bounded, fails beyond, and slo
   expect(await a.mesh.send(slow.id, "again")).toBeUndefined();
 });
 
-test("a member that left is not dialed any more and its requests fail at once", async () => {
+test("a member that left keeps its link until one side ends it, and is not dialed again", async () => {
   const { a, b, proxy } = await linkedByProxy();
   const client = b.connect("news");
   await a.mesh.call(client.id, "channels", []);
+  a.mesh.setMembers([a.record]);
+  expect(a.mesh.unlinked()).toEqual([]);
+  expect(await a.mesh.send(client.id, "still here")).toBeUndefined();
+  expect(await a.mesh.publish("news", "still here")).toEqual({ total: 1, fail: 0 });
+  b.hub.subscribe(client, "later");
+  await a.mesh.call(client.id, "channels", []);
+  expect(await a.mesh.publish("later", "x")).toEqual({ total: 1, fail: 0 });
+
+  a.mesh.setMembers([a.record, b.record]);
+  expect(a.peer(b)).toMatchObject({ up: true, links: 1 });
+  a.mesh.setMembers([a.record]);
   proxy.hold("backward");
   const pending = a.mesh.send(client.id, "x");
-  a.mesh.setMembers([a.record]);
+  proxy.cut();
   expect(await pending).toContain("has left the cluster");
   expect(a.mesh.send(client.id, "x")).toBe(`no engine holds client ${client.id}`);
   expect(a.mesh.publish("news", "x")).toEqual({ total: 0, fail: 0 });

@@ -209,6 +209,7 @@ test("when an engine is gone, what had not left goes to the others and the rest 
   expect(living.numbers).toEqual(numbers(178, 1000));
   a.mesh.setMembers([a.record]);
   expect(a.log.has("128 queued messages sent to")).toBe(true);
+  expect(a.mesh.stats).toMatchObject({ queueLost: 128, peers: [] });
   expect(dead.numbers).toEqual(numbers(0, 50));
 });
 
@@ -250,6 +251,8 @@ test("an engine that was taken off the list and put back starts anew: nothing do
   await until(() => consumer.got.length === 310, "more have come");
   // Only one side forgets; the other notices it by the session.
   b.mesh.setMembers([b.record]);
+  proxy.cut();
+  await until(() => b.mesh.stats.peers.length === 0, "the other engine is forgotten");
   proxy.release();
   b.mesh.setMembers([a.record, b.record]);
   await until(() => a.peer(b).links === 2 && a.peer(b).up && b.peer(a).up, "the link is back");

@@ -51,6 +51,7 @@ function sources(overrides: Partial<EngineSources> = {}): EngineSources {
       handshakesFailed: 0,
       queueHeld: 0,
       queueDuplicates: 0,
+      queueLost: 2,
       publishes: 8,
       peers: [
         {
