@@ -1,0 +1,70 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { nodes, REGISTRIES, type RegistryKind, TTL, withCluster } from "../support/cluster.ts";
+import { type Connmix, eventually } from "../support/connmix.ts";
+import { metric, scrape } from "../support/metrics.ts";
+import { countOf, isAscending, isComplete, Traffic } from "../support/traffic.ts";
+
+setDefaultTimeout(120_000);
+
+/** Queued messages that `engines` counted as lost with a peer. */
+async function countedLost(engines: Connmix[]): Promise<number> {
+  const texts = await Promise.all(engines.map(({ apiPort }) => scrape(apiPort)));
+  return texts.reduce((sum, text) => sum + metric(text, "connmix_engine_mesh_queue_lost_total"), 0);
+}
+
+async function killUnderLoad(kind: RegistryKind): Promise<void> {
+  await withCluster(kind, 3, async (cluster) => {
+    const [first, second, doomed] = cluster.engines as [Connmix, Connmix, Connmix];
+    const survivors = [first, second];
+    const traffic = await Traffic.start(cluster.engines);
+    await traffic.run(100);
+
+    const killed = performance.now();
+    await cluster.kill(doomed);
+    await Promise.all(
+      survivors.map((engine) => engine.line(new RegExp(`lost the mesh link with engine ${doomed.nodeId}`))),
+    );
+    const noticed = performance.now() - killed;
+    await Promise.all(
+      survivors.map(({ apiPort }) =>
+        eventually(async () => {
+          expect((await nodes(apiPort)).map(({ id }) => id)).not.toContain(doomed.nodeId);
+        }, TTL[kind] + 5000),
+      ),
+    );
+    const unlisted = performance.now() - killed;
+    await cluster.linked();
+    await traffic.run(
+      100,
+      survivors.map((engine) => traffic.at(engine)),
+    );
+    await traffic.stop();
+    console.log(`${kind}: kill -9 to both peers: link ${noticed.toFixed(0)} ms, list ${unlisted.toFixed(0)} ms`);
+
+    for (const engine of survivors) {
+      const { heard, outcomes, longestSilence } = traffic.at(engine);
+      expect(longestSilence).toBeLessThan(3000);
+      expect(outcomes.every((outcome) => typeof outcome === "object")).toBe(true);
+      expect(outcomes.at(-1)).toEqual({ total: 2, fail: 0 });
+      for (const publisher of survivors) {
+        expect(isComplete(heard.get(publisher.nodeId), traffic.at(publisher).published)).toBe(true);
+      }
+      const fromDoomed = heard.get(doomed.nodeId)!;
+      expect(isComplete(fromDoomed, fromDoomed.length)).toBe(true);
+    }
+    let missing = 0;
+    for (const engine of survivors) {
+      const deliveries = traffic.deliveries(engine);
+      expect(Math.max(...deliveries)).toBe(1);
+      missing += countOf(deliveries, 0);
+    }
+    expect(Math.max(...traffic.deliveries(doomed))).toBe(1);
+    // What is gone was in the dead engine's hands, and the others say how much that was at most.
+    expect(missing).toBeLessThanOrEqual(await countedLost(survivors));
+    for (const { consumed } of traffic.stations) expect(isAscending(consumed.get(doomed.nodeId) ?? [])).toBe(true);
+  });
+}
+
+test("kill -9 of an engine under load costs nobody else anything", async () => {
+  await Promise.all(REGISTRIES.map(killUnderLoad));
+});
