@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes a checkout ready to run, on a machine that has Node and npm. With --test, also installs what the tests need
-# (redis-server and chromium, from Debian's packages) where it is missing.
+# (redis-server and chromium, and what checks the deployment samples: nginx, haproxy, systemd; from Debian's packages) where
+# it is missing.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -47,10 +48,18 @@ place_binary .
 
 [ "$test_packages" = yes ] || exit 0
 
+# nginx and haproxy stand in /usr/sbin, which is not on everyone's PATH.
+PATH="$PATH:/usr/sbin:/sbin"
 missing=
-for program in redis-server chromium; do
-  command -v "$program" >/dev/null || missing="$missing $program"
-done
+need() {
+  command -v "$1" >/dev/null || missing="$missing $2"
+}
+need redis-server redis-server
+need chromium chromium
+need nginx nginx-light
+need haproxy haproxy
+need systemd-analyze systemd
+need openssl openssl
 [ -n "$missing" ] || exit 0
 
 command -v apt-get >/dev/null || fail "the tests need$missing on the PATH; this system has no apt-get to install them with"
