@@ -165,7 +165,7 @@ class Engine implements RunningNode {
     this.#registry.onRenumbered = (record) => this.#renumbered(record);
     const record = await this.#registry.join({
       id: this.#id,
-      host: cluster.advertise ?? outgoingAddress(),
+      host: cluster.advertise ?? advertised(engine.meshPoint.bind),
       meshPort,
       apiPort,
       version: VERSION,
@@ -343,6 +343,11 @@ function createRegistry(cluster: ClusterConfig, centerRegistry: string, log: Log
 
 function limitsOf(server: ServerConfig): Limits {
   return { ...server, maxConnections: server.maxConnections === 0 ? Number.POSITIVE_INFINITY : server.maxConnections };
+}
+
+/** A node bound to one address is reached there; one bound to all of them, by the outgoing interface's. */
+function advertised(bind: string): string {
+  return bind === "0.0.0.0" || bind === "::" ? outgoingAddress() : bind;
 }
 
 /** Where `require` looks: beside the entry script, then in the configuration's `lua` folder. */
