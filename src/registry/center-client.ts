@@ -126,6 +126,7 @@ export class CenterClient implements Registry, CenterLinkEvents {
       return;
     }
     this.#setState("away");
+    this.#members.freeze();
     this.#failures++;
     this.#retry = setTimeout(() => this.#dial(), backOff(this.#failures, Math.min(LONGEST_BACK_OFF, this.#ttl / 4)));
   }

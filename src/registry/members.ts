@@ -44,6 +44,11 @@ export class Members {
     this.#report();
   }
 
+  /** The registry is away: nobody who is held is given up before it is back (`hold`). */
+  freeze(): void {
+    clearTimeout(this.#holding);
+  }
+
   /** Keeps everyone known now for `milliseconds`, listed or not. */
   hold(milliseconds: number): void {
     for (const [id, node] of this.#listed) this.#held.set(id, node);

@@ -180,6 +180,7 @@ export class RedisRegistry implements Registry {
     if (this.#state === "joined") {
       this.#log.warn(`the redis registry ${this.#where} is away: ${reason}; going on with the last known members`);
       this.#setState("away");
+      this.#members.freeze();
     }
     this.#renewIn(backOff(this.#failures, Math.min(LONGEST_BACK_OFF, this.#ttl / 4)));
   }

@@ -36,6 +36,20 @@ test("who is held stays through shorter lists until the time is over", async () 
   expect(reports).toEqual(["a1 b2 c3", "a1 b2"]);
 });
 
+test("who is held stays through a second outage that begins before the time is over", async () => {
+  const { members, reports } = watched();
+  members.replace([node("a", 1), node("b", 2), node("c", 3)]);
+  members.hold(20);
+  members.replace([node("a", 1), node("b", 2)]);
+  members.freeze();
+  await Bun.sleep(60);
+  members.hold(20);
+  members.replace([node("a", 1)]);
+  expect(reports).toEqual(["a1 b2 c3"]);
+  await eventually(() => reports.length > 1, 2000);
+  expect(reports).toEqual(["a1 b2 c3", "a1"]);
+});
+
 test("who is held goes at once when it says that it leaves, or when its number has another owner", () => {
   const { members, reports } = watched();
   members.replace([node("a", 1), node("b", 2), node("c", 3)]);
