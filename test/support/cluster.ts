@@ -110,6 +110,16 @@ export class Cluster {
     );
   }
 
+  /** Id and number of every engine, as each of them and the center list it; fails when they do not agree. */
+  async registrations(): Promise<Record<string, number>> {
+    const ports = this.engines.map(({ apiPort }) => apiPort);
+    if (this.center !== undefined) ports.push(this.center.centerApiPort);
+    const lists = await Promise.all(ports.map(nodes));
+    const [first, ...others] = lists.map((list) => list.map(({ id, number }) => `${id} ${number}`).sort());
+    for (const other of others) if (other.join() !== first!.join()) throw new Error(`${other} is not ${first}`);
+    return Object.fromEntries(lists[0]!.map(({ id, number }) => [id, number]));
+  }
+
   async dispose(): Promise<void> {
     await Promise.all([...this.engines.map((engine) => engine.kill()), this.killCenter(), this.redis?.dispose()]);
   }

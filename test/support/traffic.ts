@@ -1,3 +1,4 @@
+import { expect } from "bun:test";
 import type { Client, Consumer, PublishCount } from "../../src/client/index.ts";
 import { type Connmix, eventually } from "./connmix.ts";
 import { backendOf } from "./station.ts";
@@ -149,6 +150,22 @@ export class Traffic {
       for (const arrivals of [heard, consumed]) for (const numbers of arrivals.values()) count += numbers.length;
     }
     return count;
+  }
+}
+
+/**
+ * Fails unless every publish of `stations` was heard by each of them, once and in order, and every push was consumed once,
+ * with no silence longer than `silenceMs` meanwhile.
+ */
+export function expectNothingLost(traffic: Traffic, silenceMs: number): void {
+  const { stations } = traffic;
+  for (const { heard, outcomes, longestSilence } of stations) {
+    expect(longestSilence).toBeLessThan(silenceMs);
+    expect(outcomes.filter((outcome) => typeof outcome !== "object" || outcome.fail > 0)).toEqual([]);
+    for (const { engine, published } of stations) expect(isComplete(heard.get(engine.nodeId), published)).toBe(true);
+  }
+  for (const { engine, pushed } of stations) {
+    expect(countOf(traffic.deliveries(engine), 1)).toBe(pushed);
   }
 }
 
