@@ -251,6 +251,7 @@ class Engine implements RunningNode {
         server.tls && new Certificate(server.tls, this.#loaded.where(["engine", "servers", index, "tls"]), this.#log),
       limits: limitsOf(server),
       remoteAddress: new RemoteAddress(server.trustedProxies),
+      proxyProtocol: server.proxyProtocol,
     };
     const port =
       server.protocol === "websocket"

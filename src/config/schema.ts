@@ -83,8 +83,17 @@ const server = z
     path: urlPath.optional().describe('a URL path that starts with "/"'),
     options,
     byteCodeExpires: seconds.default(10).describe("seconds, 0 or more (0: never reload)"),
+    proxyProtocol: z.boolean().default(false).describe("true or false"),
     maxConnections: z.int().min(0).default(0).describe("a whole number, 0 or more (0: no limit)").meta(live),
     ...listener,
+  })
+  .refine(({ proxyProtocol, trustedProxies }) => !proxyProtocol || trustedProxies.length > 0, {
+    path: ["proxyProtocol"],
+    message: "trustedProxies beside it: who may name clients",
+  })
+  .refine(({ proxyProtocol, protocol, tls }) => !(proxyProtocol && protocol === "socket" && tls), {
+    path: ["proxyProtocol"],
+    message: "false on a socket server with tls, which could not read the header: leave TLS to the proxy",
   })
   .transform((given, context) => {
     const option = given.options.path;

@@ -28,6 +28,8 @@ export interface PortOptions {
   reusePort: boolean;
   certificate: Certificate | undefined;
   remoteAddress: RemoteAddress;
+  /** Connections of trusted proxies begin with a PROXY header. */
+  proxyProtocol: boolean;
   limits: Limits;
 }
 

@@ -32,6 +32,7 @@ export abstract class ServerConnection extends Connection {
   protected abstract terminate(): void;
 
   override close(code = 1000, reason = ""): void {
+    this.dismissed = true;
     if (!this.open) return;
     this.open = false;
     if (this.waitingBytes() === 0) {

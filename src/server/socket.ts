@@ -6,21 +6,12 @@ import type { StreamConnection } from "../lua/script.ts";
 import { StreamBuffer } from "../lua/stream-buffer.ts";
 import { plainAddress } from "../this-machine.ts";
 import { listenError, Port, type PortOptions, type PortParts } from "./port.ts";
-import { readProxyHeader } from "./proxy-protocol.ts";
+import { ProxyGreetings } from "./proxy-greetings.ts";
 import { ServerConnection } from "./server-connection.ts";
 
 type ClientSocket = Socket<SocketConnection | undefined>;
 
 const utf8 = new TextEncoder();
-
-/** Milliseconds a trusted proxy has to send its PROXY header. */
-const GREETING_MS = 5_000;
-
-/** What a trusted proxy has sent of its PROXY header so far. */
-interface Greeting {
-  bytes: Buffer;
-  timer: Timer;
-}
 
 export class SocketConnection extends ServerConnection implements StreamConnection {
   readonly buffer = new StreamBuffer();
@@ -138,12 +129,12 @@ export class SocketPort extends Port {
   readonly #listening: ListeningPort<TCPSocketListener<SocketConnection | undefined>>;
   /** Bun has no channels for plain sockets. */
   readonly #channels = new Map<string, Set<SocketConnection>>();
-  /** Connections of trusted proxies that have not said yet whom they speak for. */
-  readonly #greetings = new Map<ClientSocket, Greeting>();
+  readonly #greetings: ProxyGreetings<ClientSocket>;
 
   constructor(options: PortOptions, parts: PortParts) {
     super(options, parts);
     this.#listening = new ListeningPort((port, pair) => this.#listen(port, pair), options.certificate);
+    this.#greetings = new ProxyGreetings(this.stats, this.incidents);
   }
 
   override listen(): number {
@@ -207,39 +198,9 @@ export class SocketPort extends Port {
   }
 
   #open(socket: ClientSocket): void {
-    const { certificate, remoteAddress } = this.options;
-    // With TLS the header would come before the handshake, where it cannot be read.
-    if (certificate === undefined && remoteAddress.trusts(plainAddress(socket.remoteAddress))) {
-      const timer = setTimeout(() => socket.terminate(), GREETING_MS);
-      this.#greetings.set(socket, { bytes: Buffer.alloc(0), timer });
-      return;
-    }
-    this.#connect(socket, socket.remoteAddress, socket.remotePort);
-  }
-
-  /** Reads on until it is known whether a trusted proxy speaks the PROXY protocol, and for whom. */
-  #greet(socket: ClientSocket, chunk: Buffer): void {
-    const greeting = this.#greetings.get(socket);
-    if (greeting === undefined) return;
-    const bytes = Buffer.concat([greeting.bytes, chunk]);
-    greeting.bytes = bytes;
-    const header = readProxyHeader(bytes);
-    if (header === "incomplete") return;
-    this.#endGreeting(socket);
-    if (header === "malformed") {
-      this.stats.protocolErrors++;
-      this.incidents.report("broken PROXY header", `proxy ${socket.remoteAddress} closed: its PROXY header is broken`);
-      socket.terminate();
-      return;
-    }
-    const { length, source } = header === "absent" ? { length: 0, source: undefined } : header;
-    this.#connect(socket, source?.address ?? socket.remoteAddress, source?.port ?? socket.remotePort);
-    if (bytes.length > length) this.#data(socket, bytes.subarray(length));
-  }
-
-  #endGreeting(socket: ClientSocket): void {
-    clearTimeout(this.#greetings.get(socket)?.timer);
-    this.#greetings.delete(socket);
+    const { proxyProtocol, remoteAddress } = this.options;
+    if (proxyProtocol && remoteAddress.trusts(plainAddress(socket.remoteAddress))) this.#greetings.begin(socket);
+    else this.#connect(socket, socket.remoteAddress, socket.remotePort);
   }
 
   #connect(socket: ClientSocket, address: string, port: number): void {
@@ -258,8 +219,14 @@ export class SocketPort extends Port {
 
   #data(socket: ClientSocket, chunk: Buffer): void {
     const connection = socket.data;
-    if (connection === undefined) this.#greet(socket, chunk);
-    if (!connection?.open) return;
+    if (connection === undefined) {
+      const greeted = this.#greetings.take(socket, chunk);
+      if (greeted === undefined) return;
+      this.#connect(socket, greeted.address, greeted.port);
+      if (greeted.rest.length > 0) this.#data(socket, greeted.rest);
+      return;
+    }
+    if (!connection.open) return;
     connection.lastRead = this.sweeper.now;
     connection.buffer.append(chunk);
     connection.cork();
@@ -283,7 +250,7 @@ export class SocketPort extends Port {
 
   #close(socket: ClientSocket, error: Error | undefined): void {
     const connection = socket.data;
-    this.#endGreeting(socket);
+    this.#greetings.end(socket);
     if (connection === undefined) return;
     if (error !== undefined && connection.open) connection.closeReason ??= error.message;
     socket.data = undefined;

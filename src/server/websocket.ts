@@ -2,8 +2,11 @@ import type { Server, ServerWebSocket } from "bun";
 import type { Failure, Payload } from "../hub/connection.ts";
 import type { CertificatePair } from "../listen/certificate.ts";
 import { ListeningPort } from "../listen/listening-port.ts";
+import { pathOf, targetOf } from "../listen/request-target.ts";
 import type { Handshake } from "../lua/script.ts";
 import { type Limits, listenError, Port, type PortOptions, type PortParts } from "./port.ts";
+import { ProxyFront } from "./proxy-front.ts";
+import { ProxyGreetings } from "./proxy-greetings.ts";
 import { ServerConnection } from "./server-connection.ts";
 
 /** A client turned away right after its upgrade, with a close code it can read. */
@@ -16,6 +19,9 @@ type Socket = ServerWebSocket<SocketData>;
  * pile up between two looks of the sweeper.
  */
 const HARD_LIMIT_FACTOR = 2;
+
+/** Seconds that a slow client behind a front is left for this side to notice, log and close it. */
+const FRONT_GRACE = 10;
 
 export class WebSocketConnection extends ServerConnection {
   socket: Socket | undefined = undefined;
@@ -81,6 +87,7 @@ export interface WebSocketOptions extends PortOptions {
 export class WebSocketPort extends Port {
   readonly protocol = "websocket";
   readonly #listening: ListeningPort<Server<SocketData>>;
+  readonly #front: ProxyFront | undefined;
 
   constructor(
     protected override readonly options: WebSocketOptions,
@@ -91,12 +98,20 @@ export class WebSocketPort extends Port {
       (port, pair) => Bun.serve<SocketData>(this.#serveOptions(port, pair)),
       options.certificate,
     );
+    this.#front = options.proxyProtocol
+      ? new ProxyFront({
+          ...options,
+          greetings: new ProxyGreetings(this.stats, this.incidents),
+          stallTimeout: () => this.limits.writeTimeout && this.limits.writeTimeout + FRONT_GRACE,
+        })
+      : undefined;
   }
 
   override listen(): number {
     const { port, bind } = this.options;
     try {
-      return this.#listening.listen(port);
+      if (this.#front === undefined) return this.#listening.listen(port);
+      return this.#front.listen(port, this.#listening.listen(0));
     } catch (thrown) {
       throw listenError("the protocol server", bind, port, thrown);
     }
@@ -112,8 +127,8 @@ export class WebSocketPort extends Port {
     const { options, limits } = this;
     return {
       port,
-      hostname: options.bind,
-      reusePort: options.reusePort,
+      hostname: this.#front === undefined ? options.bind : "127.0.0.1",
+      reusePort: options.reusePort && this.#front === undefined,
       // Seconds an HTTP connection may idle before its upgrade; afterwards the sweeper keeps the time.
       idleTimeout: 10,
       maxRequestBodySize: 1024,
@@ -145,10 +160,17 @@ export class WebSocketPort extends Port {
 
   override stopListening(): void {
     this.accepting = false;
+    this.#front?.stopListening();
     void this.#listening.stopListening();
   }
 
+  override async drain(spreadMs: number): Promise<void> {
+    await super.drain(spreadMs);
+    await this.#front?.emptied();
+  }
+
   override terminate(): void {
+    this.#front?.terminate();
     void this.#listening.terminate();
   }
 
@@ -192,10 +214,10 @@ export class WebSocketPort extends Port {
 
   #upgrade(request: Request, server: Server<SocketData>): Response | undefined {
     if (!this.accepting) return new Response("starting or draining: try again\n", { status: 503 });
-    const url = new URL(request.url);
     const { path } = this.options;
-    if (path !== undefined && url.pathname !== path) {
-      return new Response(`nothing is served at ${url.pathname}, expected ${path}\n`, { status: 404 });
+    const asked = pathOf(request.url);
+    if (path !== undefined && asked !== path) {
+      return new Response(`nothing is served at ${asked}, expected ${path}\n`, { status: 404 });
     }
     if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
       return new Response("this port speaks WebSocket only: connect with ws://\n", {
@@ -203,14 +225,15 @@ export class WebSocketPort extends Port {
         headers: { Upgrade: "websocket", Connection: "Upgrade" },
       });
     }
-    const peer = server.requestIP(request);
-    const remoteAddr = this.options.remoteAddress.of(peer?.address ?? "", peer?.port ?? 0, request.headers);
+    const peer = this.#peerOf(request, server);
+    if (peer === undefined) return new Response("connect to the public port\n", { status: 403 });
+    const remoteAddr = this.options.remoteAddress.of(peer.address, peer.port, request.headers);
     let data: SocketData = REFUSED;
     if (this.admit(remoteAddr)) {
       data = new WebSocketConnection(this.ids.next(), remoteAddr, this, {
         headers: Object.fromEntries(request.headers),
         method: request.method,
-        requestUri: url.pathname + url.search,
+        requestUri: targetOf(request.url),
         serverProtocol: "HTTP/1.1",
         host: request.headers.get("host") ?? "",
         remoteAddr,
@@ -221,6 +244,12 @@ export class WebSocketPort extends Port {
     return new Response("not a WebSocket upgrade: expected Sec-WebSocket-Key and Sec-WebSocket-Version: 13\n", {
       status: 400,
     });
+  }
+
+  /** The other end of the connection; undefined when it did not come by way of the front there is. */
+  #peerOf(request: Request, server: Server<SocketData>): { address: string; port: number } | undefined {
+    const peer = server.requestIP(request) ?? { address: "", port: 0 };
+    return this.#front === undefined ? peer : this.#front.clientAt(peer.port);
   }
 
   #open(socket: Socket): void {

@@ -138,6 +138,7 @@ export class ApiEngine {
         bind: "127.0.0.1",
         reusePort: false,
         certificate: undefined,
+        proxyProtocol: false,
         limits: { ...LIMITS, maxConnections: 1000 },
         path: undefined,
         remoteAddress: new RemoteAddress([]),

@@ -88,6 +88,16 @@ describe("an error names file, line, key, the value found and what was expected"
       'c.yaml:5: engine.apiServer.trustedProxies[1]: found "10.0.0.0/99", expected an address or a range in CIDR form, such as 10.0.0.0/8 or fd00::/8',
     ],
     [
+      "the PROXY protocol from nobody",
+      "engine:\n  servers:\n    - port: 1\n      proxyProtocol: true",
+      "c.yaml:4: engine.servers[0].proxyProtocol: found true, expected trustedProxies beside it: who may name clients",
+    ],
+    [
+      "the PROXY protocol before TLS on a socket server",
+      "engine:\n  servers:\n    - { port: 1, protocol: socket, trustedProxies: [10.0.0.1], tls: { cert: a, key: b }, proxyProtocol: true }",
+      "c.yaml:3: engine.servers[0].proxyProtocol: found true, expected false on a socket server with tls, which could not read the header: leave TLS to the proxy",
+    ],
+    [
       "half of tls",
       "engine:\n  apiServer:\n    tls: { cert: a.pem }",
       "c.yaml:3: engine.apiServer.tls.key: found nothing, expected the path of a PEM file",
