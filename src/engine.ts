@@ -24,12 +24,12 @@ import type { RunningNode } from "./node.ts";
 import { CenterClient } from "./registry/center-client.ts";
 import { RedisRegistry } from "./registry/redis.ts";
 import type { NodeLoad, NodeRecord, Registry } from "./registry/registry.ts";
-import { Incidents } from "./server/incidents.ts";
 import type { Limits, Port, PortParts } from "./server/port.ts";
 import { SocketPort } from "./server/socket.ts";
 import { Sweeper } from "./server/sweeper.ts";
 import { WebSocketPort } from "./server/websocket.ts";
 import { outgoingAddress } from "./this-machine.ts";
+import { ThrottledLog } from "./throttled-log.ts";
 import { VERSION } from "./version.ts";
 import { supervisorLink } from "./worker-link.ts";
 
@@ -46,6 +46,8 @@ const newNodeId = customAlphabet("0123456789abcdefghijklmnopqrstuvwxyz", 10);
 /** What may wait for one connection whose callback waits. */
 const MAILBOX = { messages: 1024, bytes: 4 * 1024 * 1024 };
 const TOP_CHANNELS = 20;
+/** Log lines about single clients, of one kind in ten seconds. */
+const CLIENT_LINES = 5;
 
 /** One listening port, the script behind it, and how the log names both. */
 interface Server {
@@ -86,7 +88,7 @@ class Engine implements RunningNode {
   readonly #access: Access;
   readonly #api: ApiServer;
   readonly #sweeper: Sweeper;
-  readonly #incidents: Incidents;
+  readonly #throttled: ThrottledLog;
   readonly #metrics: MetricSet;
   #servers: Server[] = [];
   #members: NodeRecord[] = [];
@@ -101,7 +103,7 @@ class Engine implements RunningNode {
     this.#shared = (options.workers ?? 1) > 1;
     this.#queues = new Queues(engine.luavm.queue);
     this.#sweeper = new Sweeper(this.#hub);
-    this.#incidents = new Incidents(log);
+    this.#throttled = new ThrottledLog(log, CLIENT_LINES);
     this.#mesh = new Mesh({
       hub: this.#hub,
       queues: this.#queues,
@@ -240,7 +242,7 @@ class Engine implements RunningNode {
       ids: this.#ids,
       script,
       sweeper: this.#sweeper,
-      incidents: this.#incidents,
+      throttled: this.#throttled,
       log: this.#log,
     };
     const options = {

@@ -1,10 +1,10 @@
 import type { TCPSocketListener } from "bun";
 import { messageOf, UserError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import type { ThrottledLog } from "../throttled-log.ts";
 import { type Greeting, Handshake, type HandshakeEvents, type Identity } from "./handshake.ts";
 import { LINK_SOCKET, Link, type LinkLimits } from "./link.ts";
 import type { Peer } from "./peer.ts";
-import type { ThrottledLog } from "./throttled-log.ts";
 
 /** Most connections at a time from which nobody has proved yet who it is. */
 const MAX_STRANGERS = 1024;

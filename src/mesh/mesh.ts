@@ -7,6 +7,7 @@ import type { Consumer, Queues } from "../hub/queue.ts";
 import type { Json } from "../json.ts";
 import type { Log } from "../log.ts";
 import type { NodeRecord } from "../registry/registry.ts";
+import { ThrottledLog } from "../throttled-log.ts";
 import { Dialer } from "./dialer.ts";
 import { Door } from "./door.ts";
 import { Inbox } from "./inbox.ts";
@@ -17,7 +18,6 @@ import { Peer, type PeerContext } from "./peer.ts";
 import type { PeerStats } from "./peer-stats.ts";
 import { PublishGather } from "./requests.ts";
 import { Responder } from "./responder.ts";
-import { ThrottledLog } from "./throttled-log.ts";
 
 export interface MeshLimits extends LinkLimits {
   /** Milliseconds a peer has to answer a request. */

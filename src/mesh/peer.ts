@@ -5,6 +5,7 @@ import type { Queues } from "../hub/queue.ts";
 import type { Json } from "../json.ts";
 import type { Log } from "../log.ts";
 import type { NodeRecord } from "../registry/registry.ts";
+import type { ThrottledLog } from "../throttled-log.ts";
 import { FrameError, type FrameReader, FrameType } from "./frame.ts";
 import type { Greeting } from "./handshake.ts";
 import type { Inbox } from "./inbox.ts";
@@ -14,7 +15,6 @@ import { PeerQueues } from "./peer-queues.ts";
 import type { PeerStats } from "./peer-stats.ts";
 import { type Pending, type PublishGather, Requests } from "./requests.ts";
 import { type Responder, readCallResult } from "./responder.ts";
-import type { ThrottledLog } from "./throttled-log.ts";
 
 /** What this engine's peers have in common. */
 export interface PeerContext {

@@ -6,7 +6,7 @@ import type { Certificate } from "../listen/certificate.ts";
 import type { RemoteAddress } from "../listen/remote-address.ts";
 import type { Log } from "../log.ts";
 import type { Script } from "../lua/script.ts";
-import type { Incidents } from "./incidents.ts";
+import type { ThrottledLog } from "../throttled-log.ts";
 import type { ServerConnection } from "./server-connection.ts";
 import type { Sweeper } from "./sweeper.ts";
 
@@ -39,7 +39,7 @@ export interface PortParts {
   ids: ClientIds;
   script: Script;
   sweeper: Sweeper;
-  incidents: Incidents;
+  throttled: ThrottledLog;
   log: Log;
 }
 
@@ -75,7 +75,7 @@ export abstract class Port implements Fanout {
   readonly hub: Hub;
   readonly script: Script;
   readonly sweeper: Sweeper;
-  readonly incidents: Incidents;
+  readonly throttled: ThrottledLog;
   readonly log: Log;
   limits: Limits;
   /** Clients are let in once the engine has its node number, and no more once it drains. */
@@ -94,7 +94,7 @@ export abstract class Port implements Fanout {
     this.ids = parts.ids;
     this.script = parts.script;
     this.sweeper = parts.sweeper;
-    this.incidents = parts.incidents;
+    this.throttled = parts.throttled;
     this.log = parts.log;
     this.limits = options.limits;
     this.script.onClosed = (connection) => {
@@ -132,7 +132,7 @@ export abstract class Port implements Fanout {
   protected admit(remoteAddr: string): boolean {
     if (this.#clients < this.limits.maxConnections) return true;
     this.stats.refused++;
-    this.incidents.report(
+    this.throttled.warn(
       "connection refused",
       `client ${remoteAddr} turned away with 1013: ${this.#clients} connections are open (maxConnections)`,
     );

@@ -1,5 +1,5 @@
 import { plainAddress } from "../this-machine.ts";
-import type { Incidents } from "./incidents.ts";
+import type { ThrottledLog } from "../throttled-log.ts";
 import type { PortStats } from "./port.ts";
 import { readProxyHeader } from "./proxy-protocol.ts";
 
@@ -24,11 +24,11 @@ export interface Greeted {
 export class ProxyGreetings<S extends Accepted> {
   readonly #waiting = new Map<S, { bytes: Buffer; timer: Timer }>();
   readonly #stats: PortStats;
-  readonly #incidents: Incidents;
+  readonly #throttled: ThrottledLog;
 
-  constructor(stats: PortStats, incidents: Incidents) {
+  constructor(stats: PortStats, throttled: ThrottledLog) {
     this.#stats = stats;
-    this.#incidents = incidents;
+    this.#throttled = throttled;
   }
 
   begin(socket: S): void {
@@ -61,7 +61,7 @@ export class ProxyGreetings<S extends Accepted> {
   #refuse(socket: S, why: string): void {
     this.end(socket);
     this.#stats.protocolErrors++;
-    this.#incidents.report(
+    this.#throttled.warn(
       "no PROXY header",
       `proxy ${plainAddress(socket.remoteAddress)} closed: expected a PROXY protocol header (proxyProtocol), but ${why}`,
     );

@@ -101,7 +101,7 @@ export abstract class ServerConnection extends Connection {
 
   #tooSlow(what: string): void {
     this.port.stats.slowClients++;
-    this.port.incidents.report("slow client", `client ${this.id} (${this.remoteAddr}) closed as too slow: ${what}`);
+    this.port.throttled.warn("slow client", `client ${this.id} (${this.remoteAddr}) closed as too slow: ${what}`);
     this.fail(1013, "too slow: try again later");
   }
 }

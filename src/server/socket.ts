@@ -134,7 +134,7 @@ export class SocketPort extends Port {
   constructor(options: PortOptions, parts: PortParts) {
     super(options, parts);
     this.#listening = new ListeningPort((port, pair) => this.#listen(port, pair), options.certificate);
-    this.#greetings = new ProxyGreetings(this.stats, this.incidents);
+    this.#greetings = new ProxyGreetings(this.stats, this.throttled);
   }
 
   override listen(): number {
@@ -241,7 +241,7 @@ export class SocketPort extends Port {
   #tooLarge(connection: SocketConnection): void {
     this.stats.tooLarge++;
     const what = `${connection.buffer.length} bytes wait without a complete packet, more than readBufferSize`;
-    this.incidents.report(
+    this.throttled.warn(
       "message too large",
       `client ${connection.id} (${connection.remoteAddr}) closed with 1009: ${what} (${this.limits.readBufferSize})`,
     );

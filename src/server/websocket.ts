@@ -101,7 +101,7 @@ export class WebSocketPort extends Port {
     this.#front = options.proxyProtocol
       ? new ProxyFront({
           ...options,
-          greetings: new ProxyGreetings(this.stats, this.incidents),
+          greetings: new ProxyGreetings(this.stats, this.throttled),
           stallTimeout: () => this.limits.writeTimeout && this.limits.writeTimeout + FRONT_GRACE,
         })
       : undefined;
@@ -294,7 +294,7 @@ export class WebSocketPort extends Port {
     const who = `client ${connection.id} (${connection.remoteAddr})`;
     if (reason === "Received too big message") {
       this.stats.tooLarge++;
-      this.incidents.report(
+      this.throttled.warn(
         "message too large",
         `${who} closed with 1009: a message larger than readBufferSize (${this.limits.readBufferSize} bytes)`,
       );
@@ -302,7 +302,7 @@ export class WebSocketPort extends Port {
     }
     if (reason.startsWith("Received ")) {
       this.stats.protocolErrors++;
-      this.incidents.report("protocol error", `${who} closed: ${reason.toLowerCase()}`);
+      this.throttled.warn("protocol error", `${who} closed: ${reason.toLowerCase()}`);
       return reason.toLowerCase();
     }
     return reason === "" ? `connection lost (${code})` : `${code} ${reason}`;

@@ -12,9 +12,9 @@ import type { Script, ScriptStats } from "../../src/lua/script.ts";
 import { Mesh } from "../../src/mesh/mesh.ts";
 import type { Operations } from "../../src/mesh/operations.ts";
 import type { NodeRecord } from "../../src/registry/registry.ts";
-import { Incidents } from "../../src/server/incidents.ts";
 import { Sweeper } from "../../src/server/sweeper.ts";
 import { WebSocketPort } from "../../src/server/websocket.ts";
+import { ThrottledLog } from "../../src/throttled-log.ts";
 import { TestSocket } from "./websocket.ts";
 
 const LIMITS: SessionLimits = {
@@ -28,6 +28,7 @@ export interface ApiEngineOptions {
   limits?: Partial<SessionLimits>;
   users?: User[];
   allowedOrigins?: AllowedOrigins;
+  trustedProxies?: string[];
   ready?: () => string | undefined;
   port?: number;
   /** Stands between the API and the mesh, to make an answer late. */
@@ -117,7 +118,7 @@ export class ApiEngine {
       port: options.port ?? 0,
       bind: "127.0.0.1",
       reusePort: false,
-      remoteAddress: new RemoteAddress([]),
+      remoteAddress: new RemoteAddress(options.trustedProxies ?? []),
       limits: { ...LIMITS, ...options.limits },
       access: this.access,
       allowedOrigins: options.allowedOrigins ?? [],
@@ -148,7 +149,7 @@ export class ApiEngine {
         ids: new ClientIds(record.number),
         script: this.#script,
         sweeper: this.#sweeper,
-        incidents: new Incidents(log),
+        throttled: new ThrottledLog(log),
         log,
       },
     );
