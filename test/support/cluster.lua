@@ -31,6 +31,8 @@ function commands.deliver(_, topic, data)
   return waiting and "delivered" or err
 end
 
+function commands.time() return ("%.3f"):format(mix.time()) end
+
 function commands.wait(conn, key) return conn:wait_context_value(key, 10) end
 
 function on_message(msg, conn)

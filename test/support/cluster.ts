@@ -17,6 +17,8 @@ export interface EngineOptions extends StartOptions {
   cluster?: object;
   /** Settings below `engine`. */
   engine?: object;
+  /** Settings of the protocol server. */
+  server?: object;
   command?: string;
 }
 
@@ -77,13 +79,16 @@ export class Cluster {
     return engine;
   }
 
-  engineConfig({ cluster, engine }: EngineOptions = {}): object {
+  engineConfig({ cluster, engine, server }: EngineOptions = {}): object {
     const registry =
       this.redis === undefined
         ? { registry: "center" }
         : { registry: "redis", redis: { url: this.redis.url, ttl: TTL.redis / 1000 } };
     const luavm = { queue: { topicSize: 100_000 } };
-    const config = freePorts({ entry: SCRIPT }, { centerRegistry: `127.0.0.1:${this.#centerPort}`, luavm, ...engine });
+    const config = freePorts(
+      { entry: SCRIPT, ...server },
+      { centerRegistry: `127.0.0.1:${this.#centerPort}`, luavm, ...engine },
+    );
     return { ...config, cluster: { ...this.#settings, ...registry, ...cluster } };
   }
 

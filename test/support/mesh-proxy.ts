@@ -71,10 +71,10 @@ export class MeshProxy {
     return { proxy, record: { ...record, meshPort: proxy.listen() } };
   }
 
-  listen(): number {
+  listen(hostname = "127.0.0.1", port = 0): number {
     this.#server = Bun.listen<Pair>({
-      hostname: "127.0.0.1",
-      port: 0,
+      hostname,
+      port,
       socket: {
         open: (socket) => this.#accept(socket),
         data: (socket, chunk) => {
