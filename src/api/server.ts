@@ -3,12 +3,12 @@ import { messageOf, UserError } from "../errors.ts";
 import type { Certificate, CertificatePair } from "../listen/certificate.ts";
 import { ListeningPort } from "../listen/listening-port.ts";
 import type { RemoteAddress } from "../listen/remote-address.ts";
+import { pathOf } from "../listen/request-target.ts";
 import type { Log } from "../log.ts";
 import type { Operations } from "../mesh/operations.ts";
-import { ThrottledLog } from "../mesh/throttled-log.ts";
-import { plainAddress } from "../this-machine.ts";
+import { ThrottledLog } from "../throttled-log.ts";
 import type { Access, Grant, Refusal } from "./access.ts";
-import { httpError, pathOf, type Route, Router } from "./http.ts";
+import { httpError, type Route, Router } from "./http.ts";
 import { type NodeStatus, nodeRoutes } from "./node-routes.ts";
 import { operationRoutes } from "./operation-routes.ts";
 import { type AllowedOrigins, corsHeaders, originRefusal } from "./origin.ts";
@@ -20,6 +20,8 @@ export const WEBSOCKET_PATH = "/ws/v1";
 /** Seconds an HTTP connection may idle: at least what a slow peer engine may take to answer, at most what Bun knows. */
 const MIN_IDLE_TIMEOUT = 10;
 const MAX_IDLE_TIMEOUT = 255;
+const THROUGH_PROXY =
+  "no users are configured, so only clients on this machine are let in, and this request came through a proxy: add a user under access.users, or name the proxy in apiServer.trustedProxies";
 const CHALLENGE = 'Basic realm="connmix", charset="UTF-8"';
 /** How long `stop` waits for clients to answer the close, in milliseconds. */
 const CLOSE_MS = 1000;
@@ -142,8 +144,9 @@ export class ApiServer {
     );
     if (route?.role === "open") return route.handle(request, undefined);
 
-    const address = plainAddress(server.requestIP(request)?.address ?? "");
-    const grant = this.#admit(request.headers, address);
+    const peer = server.requestIP(request)?.address ?? "";
+    const address = this.#options.remoteAddress.address(peer, request.headers);
+    const grant = this.#admit(request.headers, peer, address);
     if (grant instanceof Response) return grant;
     if (upgrade) return this.#upgrade(request, server, address, grant);
     if (routes.length === 0) return this.#router.notFound(path);
@@ -158,8 +161,12 @@ export class ApiServer {
   }
 
   /** What the caller may do, or the response that says why it may do nothing. */
-  #admit(headers: Headers, address: string): Grant | Response {
-    const { access, allowedOrigins } = this.#options;
+  #admit(headers: Headers, peer: string, address: string): Grant | Response {
+    const { access, allowedOrigins, remoteAddress } = this.#options;
+    // Through a proxy on this machine everybody would seem to be on this machine.
+    if (access.protectedMode && remoteAddress.hidden(peer, headers)) {
+      return this.#refuse(address, { status: 403, message: THROUGH_PROXY });
+    }
     const grant = access.check(address, headers.get("authorization"));
     if ("status" in grant) return this.#refuse(address, grant);
     const message = originRefusal(headers, allowedOrigins, access.protectedMode);

@@ -61,6 +61,42 @@ describe("users", () => {
   });
 });
 
+describe("behind a proxy", () => {
+  const forwarded = (...hops: string[]) => ({ "x-forwarded-for": hops.join(", ") });
+
+  test("while no users are configured, nobody gets in as a client on this machine", async () => {
+    engine = await ApiEngine.start();
+    const response = await fetch(engine.url("/version"), { headers: forwarded("127.0.0.1") });
+    expect(response.status).toBe(403);
+    expect(await response.text()).toContain("apiServer.trustedProxies");
+    await engine.stop();
+
+    engine = await ApiEngine.start({ trustedProxies: ["127.0.0.1"] });
+    for (const hops of [["192.0.2.1"], ["127.0.0.1", "192.0.2.1"], ["192.0.2.1:5000"], ["127.0.0.1", "garbage"]]) {
+      expect(await status("/version", forwarded(...hops))).toBe(403);
+      await expect(engine.backend(forwarded(...hops))).rejects.toThrow();
+    }
+    // A program on this machine, asking directly or by way of the proxy.
+    expect(await status("/version")).toBe(200);
+    expect(await status("/version", forwarded("127.0.0.1"))).toBe(200);
+  });
+
+  test("host patterns are about the client that a trusted proxy names", async () => {
+    engine = await ApiEngine.start({ trustedProxies: ["127.0.0.1"], users: [{ ...APP, host: "10.0.*.*" }] });
+    expect(await status("/version", as(APP))).toBe(403);
+    expect(await status("/version", { ...as(APP), ...forwarded("10.0.1.2") })).toBe(200);
+    expect(await status("/version", { ...as(APP), ...forwarded("10.0.1.2", "192.0.2.1") })).toBe(403);
+    const backend = await engine.backend({ ...as(APP), ...forwarded("10.0.1.2") });
+    engine.access.replace([{ ...APP, host: "10.0.9.*" }]);
+    expect((await backend.closed).code).toBe(1008);
+  });
+
+  test("what an untrusted client writes is ignored", async () => {
+    engine = await ApiEngine.start({ users: [{ ...APP, host: "10.0.*.*" }] });
+    expect(await status("/version", { ...as(APP), ...forwarded("10.0.1.2") })).toBe(403);
+  });
+});
+
 describe("a change takes effect at once", () => {
   test("on open connections: the removed are closed with 1008, the others have their new roles", async () => {
     engine = await ApiEngine.start({ users: [APP, VIEWER] });
@@ -99,6 +135,17 @@ describe("web pages", () => {
     expect(await status("/v1/nodes", { host: `rebound.example:${engine.port}` })).toBe(403);
     expect(await status("/v1/nodes", { origin: `http://127.0.0.1:${engine.port}` })).toBe(200);
     expect(await status("/v1/nodes", foreign, "OPTIONS")).toBe(403);
+  });
+
+  test("of another port of the same host may use it while no users are configured, and not afterwards", async () => {
+    engine = await ApiEngine.start();
+    const center = { origin: "http://127.0.0.1:6787" };
+    expect(await status("/v1/nodes", center)).toBe(200);
+    expect(await status("/v1/nodes", { origin: "http://127.0.0.2:6787" })).toBe(403);
+    expect(await status("/v1/nodes", { origin: "null" })).toBe(403);
+    engine.access.replace([APP]);
+    expect(await status("/v1/nodes", { ...as(APP), ...center })).toBe(403);
+    expect(await status("/v1/nodes", { ...as(APP), origin: `http://127.0.0.1:${engine.port}` })).toBe(200);
   });
 
   test("that are allowed may connect, and read what HTTP answers", async () => {

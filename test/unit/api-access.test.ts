@@ -114,7 +114,8 @@ describe("a web page's origin", () => {
     ["its own page over TLS", "localhost", "https://localhost", true],
     ["IPv6", "[::1]:6789", "http://[::1]:6789", true],
     ["another site", "127.0.0.1:6789", "https://evil.example", false],
-    ["another port", "127.0.0.1:6789", "http://127.0.0.1:8080", false],
+    ["another port of the same host", "127.0.0.1:6789", "http://127.0.0.1:6787", true],
+    ["another port of another local host", "127.0.0.1:6789", "http://127.0.0.2:6787", false],
     ["a sandboxed frame", "127.0.0.1:6789", "null", false],
     ["a name that was rebound to 127.0.0.1", "evil.example:6789", "http://evil.example:6789", false],
     ["a rebound name, plain GET", "evil.example:6789", undefined, false],
@@ -126,6 +127,7 @@ describe("a web page's origin", () => {
   test("with users configured any host name is good, foreign pages still are not", () => {
     expect(originRefusal(headers("api.example:6789"), [], false)).toBeUndefined();
     expect(originRefusal(headers("api.example:6789", "https://evil.example"), [], false)).toContain("evil.example");
+    expect(originRefusal(headers("127.0.0.1:6789", "http://127.0.0.1:6787"), [], false)).toContain(":6787");
   });
 
   test("allowed origins pass and may read the answers", () => {
