@@ -8,6 +8,8 @@ import { type ApiRequest, parseRequests, unreadable } from "./request.ts";
 /** Bytes of requests that may wait behind an unanswered `conn.call`. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 const PAUSE_EVENTS_BYTES = 256 * 1024;
+/** Gathered replies and events are written before the turn's end when they are as long. */
+const GATHER_LENGTH = 64 * 1024;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -24,10 +26,22 @@ export interface SessionLimits {
 
 export type ApiSocket = ServerWebSocket<Session>;
 
+/** Who keeps the sessions. */
+export interface SessionKeeper {
+  /** Has `session.turn()` called at the end of this turn of the event loop; once, however often it is asked. */
+  schedule(session: Session): void;
+  /** The client does not keep up; `reason` says with what. The receiver closes it. */
+  slow(session: Session, reason: string): void;
+}
+
 /**
  * One client of the WebSocket API. Requests take effect in the order they were sent: one behind a `conn.call` that another
  * engine has to answer waits for that answer, so that a publish sees the subscription made just before it. Everything else is
  * not waited for, so replies that depend on a slow engine may come after later ones.
+ *
+ * What came in during one turn of the event loop is carried out at its end, and what that and other clients' messages have to
+ * say to the client goes out in one write. It is not carried out as it comes in because Bun holds the socket corked then, and a
+ * write to any other socket, such as a send's, takes a slow path.
  */
 export class Session implements Caller, EventSink {
   readonly consumer: ApiConsumer;
@@ -36,6 +50,10 @@ export class Session implements Caller, EventSink {
   /** Since when bytes wait for the client without any progress (`performance.now()`); 0 when none do. */
   blockedSince = 0;
   #socket: ApiSocket | undefined;
+  #received: (string | Uint8Array)[] = [];
+  #gathered: string[] = [];
+  #gatheredLength = 0;
+  #scheduled = false;
   #busy = false;
   #waiting: { request: ApiRequest; bytes: number }[] = [];
   #waitingRequestBytes = 0;
@@ -45,8 +63,7 @@ export class Session implements Caller, EventSink {
     readonly address: string,
     public grant: Grant,
     readonly limits: SessionLimits,
-    /** Called when the client does not keep up; `reason` says with what. The receiver closes it. */
-    readonly onSlow: (session: Session, reason: string) => void,
+    readonly keeper: SessionKeeper,
   ) {
     this.consumer = new ApiConsumer(this, operations, Math.min(PAUSE_EVENTS_BYTES, limits.writeBufferSize / 2));
   }
@@ -55,8 +72,84 @@ export class Session implements Caller, EventSink {
     this.#socket = socket;
   }
 
-  /** A text or binary message; both carry JSON in UTF-8. Returns how many requests it held. */
-  message(data: string | Uint8Array): number {
+  /** A text or binary message came in; both carry JSON in UTF-8. */
+  received(data: string | Uint8Array): void {
+    this.#received.push(data);
+    this.#schedule();
+  }
+
+  /** Carries out what has come in and writes what there is to say. Returns how many requests there were. */
+  turn(): number {
+    this.#scheduled = false;
+    const requests = this.#handleReceived();
+    this.#flush();
+    // What held the events back may have gone out at once, and then no drain is announced.
+    if (this.consumer.held) this.consumer.resume();
+    return requests;
+  }
+
+  /** Sent at the end of the turn. False when there is no connection any more. */
+  sendText(text: string): boolean {
+    if (this.#socket === undefined) return false;
+    this.#gathered.push(text);
+    this.#gatheredLength += text.length;
+    if (this.#gatheredLength > GATHER_LENGTH) this.#flush();
+    else this.#schedule();
+    return true;
+  }
+
+  waitingBytes(): number {
+    return this.#gatheredLength + (this.blockedSince === 0 ? 0 : this.bufferedBytes());
+  }
+
+  /** Bytes that the operating system has not taken yet. */
+  bufferedBytes(): number {
+    return this.#socket?.getBufferedAmount() ?? 0;
+  }
+
+  /** The client has taken some of what waited. */
+  drained(): void {
+    this.blockedSince = this.bufferedBytes() === 0 ? 0 : performance.now();
+    this.consumer.resume();
+  }
+
+  /** Closes, after what was said before. */
+  close(code: number, reason: string): void {
+    this.#flush();
+    this.#socket?.close(code, reason);
+  }
+
+  /**
+   * The connection has ended, whatever ended it: carries out what came in before, and gives up its topics and what is still
+   * waiting. Returns how many requests it carried out.
+   */
+  closed(): number {
+    const requests = this.#handleReceived();
+    this.#socket = undefined;
+    this.#waiting = [];
+    this.#gathered = [];
+    this.#gatheredLength = 0;
+    this.consumer.unconsumeAll();
+    return requests;
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.keeper.schedule(this);
+  }
+
+  #handleReceived(): number {
+    const received = this.#received;
+    if (received.length === 0) return 0;
+    this.#received = [];
+    let requests = 0;
+    for (const data of received) requests += this.#handle(data);
+    return requests;
+  }
+
+  /** Carries out a message's requests and returns how many it had. */
+  #handle(data: string | Uint8Array): number {
     if (longerThan(data, this.limits.readBufferSize)) {
       this.close(1009, `a request may have ${this.limits.readBufferSize} bytes`);
       return 0;
@@ -74,37 +167,25 @@ export class Session implements Caller, EventSink {
     return requests.length;
   }
 
-  sendText(text: string): boolean {
+  /** Writes what has been gathered. */
+  #flush(): void {
     const socket = this.#socket;
-    if (socket === undefined) return false;
-    const sent = socket.sendText(text);
-    if (sent > 0) return true;
+    const gathered = this.#gathered;
+    if (socket === undefined || gathered.length === 0) return;
+    this.#gathered = [];
+    this.#gatheredLength = 0;
+    if (gathered.length === 1) socket.sendText(gathered[0]!);
+    else
+      socket.cork(() => {
+        for (const text of gathered) socket.sendText(text);
+      });
+    const buffered = socket.getBufferedAmount();
+    if (buffered === 0) return;
     if (this.blockedSince === 0) this.blockedSince = performance.now();
-    const waiting = socket.getBufferedAmount();
-    if (sent < 0 && waiting <= this.limits.writeBufferSize) return true;
-    this.onSlow(this, `${waiting} bytes wait for it (writeBufferSize is ${this.limits.writeBufferSize})`);
-    return sent < 0;
-  }
-
-  waitingBytes(): number {
-    return this.#socket?.getBufferedAmount() ?? 0;
-  }
-
-  /** The client has taken some of what waited. */
-  drained(): void {
-    this.blockedSince = this.waitingBytes() === 0 ? 0 : performance.now();
-    this.consumer.resume();
-  }
-
-  close(code: number, reason: string): void {
-    this.#socket?.close(code, reason);
-  }
-
-  /** The connection has ended, whatever ended it: gives up its topics and what has not been carried out. */
-  closed(): void {
-    this.#socket = undefined;
-    this.#waiting = [];
-    this.consumer.unconsumeAll();
+    const { writeBufferSize } = this.limits;
+    if (buffered > writeBufferSize) {
+      this.keeper.slow(this, `${buffered} bytes wait for it (writeBufferSize is ${writeBufferSize})`);
+    }
   }
 
   #take(request: ApiRequest, bytes: number): void {
@@ -117,7 +198,7 @@ export class Session implements Caller, EventSink {
     this.#waiting.push({ request, bytes });
     this.#waitingRequestBytes += bytes;
     if (this.#waitingRequestBytes > MAX_WAITING_BYTES) {
-      this.onSlow(
+      this.keeper.slow(
         this,
         `${this.#waiting.length} requests wait behind a conn.call (at most ${MAX_WAITING_BYTES} bytes)`,
       );

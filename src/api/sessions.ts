@@ -1,9 +1,9 @@
 import type { WebSocketHandler } from "bun";
 import type { Log } from "../log.ts";
 import type { Operations } from "../mesh/operations.ts";
-import { ThrottledLog } from "../mesh/throttled-log.ts";
+import { ThrottledLog } from "../throttled-log.ts";
 import type { Access, Grant } from "./access.ts";
-import { type ApiSocket, Session, type SessionLimits } from "./session.ts";
+import { type ApiSocket, Session, type SessionKeeper, type SessionLimits } from "./session.ts";
 
 const SWEEP_MS = 500;
 /** Bun's own limits are fixed once it listens, ours may change: its stand above, for frames that are far beyond any request. */
@@ -30,12 +30,14 @@ export interface SessionsOptions {
 }
 
 /** The open connections of the WebSocket API: their limits, their clock and their end. */
-export class Sessions {
+export class Sessions implements SessionKeeper {
   readonly handler: WebSocketHandler<Session>;
   /** Those of new connections. */
   limits: SessionLimits;
   readonly #options: SessionsOptions;
   readonly #open = new Set<Session>();
+  /** Those with something to do at the end of this turn of the event loop. */
+  #scheduled: Session[] = [];
   readonly #stats: ApiStats;
   readonly #log: ThrottledLog;
   #unwatch: () => void = () => {};
@@ -72,7 +74,18 @@ export class Sessions {
   /** The state of a connection that is about to be upgraded. */
   session(address: string, grant: Grant): Session {
     const { operations } = this.#options;
-    return new Session(operations, address, grant, this.limits, (session, reason) => this.#slow(session, reason));
+    return new Session(operations, address, grant, this.limits, this);
+  }
+
+  schedule(session: Session): void {
+    if (this.#scheduled.push(session) === 1) setImmediate(this.#turn);
+  }
+
+  slow(session: Session, reason: string): void {
+    if (!this.#open.has(session)) return;
+    this.#stats.slowClients++;
+    this.#log.warn("slow", `api client ${session.address} is too slow and is closed with 1013: ${reason}`);
+    session.close(1013, "too slow: try again later");
   }
 
   /** Closes every connection with 1001; resolves when all are gone, or after `timeoutMs`. */
@@ -99,8 +112,14 @@ export class Sessions {
   #message(socket: ApiSocket, data: string | Buffer): void {
     const session = socket.data;
     session.lastRead = performance.now();
-    this.#stats.requests += session.message(data);
+    session.received(data);
   }
+
+  readonly #turn = (): void => {
+    const scheduled = this.#scheduled;
+    this.#scheduled = [];
+    for (const session of scheduled) this.#stats.requests += session.turn();
+  };
 
   #heard(socket: ApiSocket): void {
     socket.data.lastRead = performance.now();
@@ -110,7 +129,7 @@ export class Sessions {
     const session = socket.data;
     if (!this.#open.delete(session)) return;
     this.#stats.clients--;
-    session.closed();
+    this.#stats.requests += session.closed();
     // What Bun ends by itself (a message too large, a frame against the protocol) has a reason that starts so.
     if (code === 1009 || reason.startsWith("Received ")) {
       this.#log.warn(
@@ -121,13 +140,6 @@ export class Sessions {
     if (this.#open.size === 0) this.#emptied?.();
   }
 
-  #slow(session: Session, reason: string): void {
-    if (!this.#open.has(session)) return;
-    this.#stats.slowClients++;
-    this.#log.warn("slow", `api client ${session.address} is too slow and is closed with 1013: ${reason}`);
-    session.close(1013, "too slow: try again later");
-  }
-
   #sweep(): void {
     const now = performance.now();
     for (const session of this.#open) {
@@ -136,9 +148,9 @@ export class Sessions {
         this.#stats.readTimeouts++;
         session.close(1001, `nothing was received for ${readTimeout} seconds: send a ping now and then`);
       } else if (writeTimeout > 0 && session.blockedSince > 0 && now - session.blockedSince > writeTimeout * 1000) {
-        this.#slow(
+        this.slow(
           session,
-          `it took nothing for ${writeTimeout} seconds (writeTimeout), ${session.waitingBytes()} bytes wait`,
+          `it took nothing for ${writeTimeout} seconds (writeTimeout), ${session.bufferedBytes()} bytes wait`,
         );
       }
     }
