@@ -22,6 +22,8 @@ import { Responder } from "./responder.ts";
 export interface MeshLimits extends LinkLimits {
   /** Milliseconds a peer has to answer a request. */
   requestTimeout: number;
+  /** Milliseconds a member may be without its link before that counts: one that died is off the list by then. */
+  linkPatience: number;
 }
 
 const LIMITS: MeshLimits = {
@@ -31,14 +33,13 @@ const LIMITS: MeshLimits = {
   deadAfter: 12_000,
   handshake: 5000,
   requestTimeout: 5000,
+  linkPatience: 15_000,
 };
 
 /** What a queue message's frame has beside its data: two numbers and a topic of 1,024 characters. */
 const MESSAGE_OVERHEAD = 4096;
 /** Milliseconds that `stop` waits for peers to take what is still to be sent. */
 const STOP_PATIENCE = 1000;
-/** Milliseconds a member may be without a link: one that died is off the list before, and nobody else's fault. */
-const LINK_PATIENCE = 15_000;
 
 export interface MeshOptions {
   hub: Hub;
@@ -120,11 +121,11 @@ export class Mesh implements Operations {
   }
 
   /**
-   * The members there is no working link to, by node id: at the start every one, later those without one for longer than a
-   * dead engine stays listed.
+   * The members this engine should have a working link to and has not, by node id: at its start everyone, later those whose
+   * link has been down for longer than `linkPatience`. A newcomer that nobody can reach says so itself.
    */
   unlinked(): string[] {
-    const since = performance.now() - LINK_PATIENCE;
+    const since = performance.now() - this.#limits.linkPatience;
     return [...this.#peers.values()].filter((peer) => peer.downSince < since).map((peer) => peer.record.id);
   }
 
@@ -252,7 +253,7 @@ export class Mesh implements Operations {
     const { id } = record;
     const peer = this.#leavers.get(id) ?? new Peer(record, createNonce(), this.#context);
     if (this.#leavers.delete(id)) peer.readmit(record);
-    else if (!this.#firstMembers) peer.downSince = performance.now();
+    else if (!this.#firstMembers) peer.downSince = Number.POSITIVE_INFINITY;
     this.#peers.set(id, peer);
     // One of the two dials, so that there is one link.
     if (this.#options.nodeId < id) this.#dialers.set(id, new Dialer(peer, this.#door));

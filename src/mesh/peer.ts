@@ -35,7 +35,7 @@ export class Peer {
   link: Link | undefined;
   /** Called when a link that was up is gone. */
   onUnlinked: () => void = () => {};
-  /** Since when there is no working link, on the clock of `performance.now()`; infinite while there is one. */
+  /** Since when a link is missing, on the clock of `performance.now()`; infinite while none is. */
   downSince = Number.NEGATIVE_INFINITY;
 
   readonly #context: PeerContext;

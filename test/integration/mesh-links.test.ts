@@ -152,6 +152,25 @@ test("a member that left keeps its link until one side ends it, and is not diale
   expect(proxy.connections).toBe(connections);
 });
 
+test("a link counts as missing from the start, or when it has been down for long, and never for a newcomer", async () => {
+  const { a, b, proxy } = await linkedByProxy({ ...QUICK, linkPatience: 500 });
+  expect(a.mesh.unlinked()).toEqual([]);
+  proxy.cut(true);
+  await until(() => !a.peer(b).up && !b.peer(a).up, "the link is gone");
+  expect(a.mesh.unlinked()).toEqual([]);
+  await until(() => a.mesh.unlinked().join() === b.id && b.mesh.unlinked().join() === a.id, "it is missed");
+  proxy.accept();
+  await until(() => a.mesh.unlinked().length === 0, "it is back");
+
+  const newcomer = await start();
+  const unreachable = { ...newcomer.record, meshPort: 1 };
+  newcomer.mesh.setMembers([{ ...a.record, meshPort: 1 }, unreachable]);
+  expect(newcomer.mesh.unlinked()).toEqual([a.id]);
+  a.mesh.setMembers([a.record, b.record, unreachable]);
+  await until(() => a.mesh.stats.handshakesFailed > 2, "it is tried");
+  expect(a.mesh.unlinked()).toEqual([]);
+});
+
 test("an address that cannot even be tried is logged and tried again when it changes", async () => {
   const [a, b] = [await start(), await start()];
   b.mesh.setMembers([a.record, b.record]);
