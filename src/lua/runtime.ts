@@ -183,6 +183,10 @@ class Runtime implements Script {
   }
 
   #runWaiting(client: Client, mailbox: Mailbox): void {
+    if (client.connection.dismissed) {
+      client.mailbox = undefined;
+      return;
+    }
     const message = mailbox.shift();
     if (mailbox.length === 0) client.mailbox = undefined;
     if (message !== undefined) this.#runMessage(client, message);
@@ -255,7 +259,8 @@ class Runtime implements Script {
   }
 
   #resume(client: Client, thread: LuaState, args: number): void {
-    const { budget } = client.vm!;
+    const vm = client.vm!;
+    const { budget } = vm;
     const before = setCurrent(client);
     const started = performance.now();
     budget.enter(thread, started);
@@ -274,10 +279,10 @@ class Runtime implements Script {
     }
     client.thread = undefined;
     if (status === "ok") {
-      if (client.callback === "on_handshake" && thread.type(1) === "boolean" && !thread.toBoolean(1)) {
-        client.connection.close(1008, "refused by the script");
-      }
-      client.vm!.returnThread(thread);
+      const refused = client.callback === "on_handshake" && thread.type(1) === "boolean" && !thread.toBoolean(1);
+      vm.returnThread(thread);
+      // Last, because the connection may end at once, with its on_close.
+      if (refused) client.connection.close(1008, "refused by the script");
     } else if (status === "error") {
       const message = thread.toText(-1) ?? `(error object is a ${thread.type(-1)} value)`;
       this.#failed(client, client.callback, thread.traceback(message));
@@ -306,7 +311,7 @@ class Runtime implements Script {
     client.inputPending = false;
     const connection = client.connection as StreamConnection;
     const { buffer } = connection;
-    while (buffer.length > 0 && buffer.length >= client.wanted) {
+    while (!connection.dismissed && buffer.length > 0 && buffer.length >= client.wanted) {
       const length = this.#packetLength(client, connection);
       if (length === undefined || length === 0) return;
       if (length > buffer.length) {
@@ -376,6 +381,7 @@ class Runtime implements Script {
   #breakOff(client: Client, reason: string): void {
     const { connection } = client;
     connection.closeReason ??= reason;
+    this.#options.host.log.debug(`client ${connection.id} is closed: ${reason}`);
     (connection as StreamConnection).buffer.clear();
     connection.close(1002, reason);
   }

@@ -19,7 +19,8 @@ test("a syntax error has its line", () => {
 });
 
 test("globals that nothing sets are found in nested functions too", () => {
-  const source = "function on_message(msg, conn)\n  local f = function()\n    return mssg.data\n  end\n  prnt(f())\nend";
+  const source =
+    "function on_message(msg, conn)\n  local f = function()\n    return mssg.data\n  end\n  prnt(f())\nend";
   expect(checkScript(source, "e.lua", "websocket")).toEqual([
     { line: 3, message: 'nothing sets the global "mssg"', severity: "warning" },
     { line: 5, message: 'nothing sets the global "prnt"', severity: "warning" },
@@ -33,7 +34,11 @@ test("missing and misnamed callbacks", () => {
     [1, "error"],
     [1, "warning"],
   ]);
-  expect(problems.map(({ message }) => message.split(" ", 1)[0])).toEqual(["protocol_input", "on_message", "on_mesage"]);
+  expect(problems.map(({ message }) => message.split(" ", 1)[0])).toEqual([
+    "protocol_input",
+    "on_message",
+    "on_mesage",
+  ]);
 });
 
 test("a module may define what seems to be missing", () => {

@@ -1,0 +1,165 @@
+import { Connection, type Failure, type Payload } from "../../src/hub/connection.ts";
+import { type Fanout, Hub } from "../../src/hub/hub.ts";
+import { Queues } from "../../src/hub/queue.ts";
+import { loadScript } from "../../src/lua/runtime.ts";
+import type { Handshake, Script, ScriptOptions, StreamConnection } from "../../src/lua/script.ts";
+import { StreamBuffer } from "../../src/lua/stream-buffer.ts";
+import type { Operations } from "../../src/mesh/operations.ts";
+
+const NOWHERE: Fanout = { subscribe() {}, unsubscribe() {}, publish: () => 0 };
+
+export const HANDSHAKE: Handshake = {
+  headers: { "user-agent": "test", host: "localhost:6790" },
+  method: "GET",
+  requestUri: "/chat?room=1",
+  serverProtocol: "HTTP/1.1",
+  host: "localhost:6790",
+  remoteAddr: "192.0.2.1:5000",
+};
+
+let lastId = 1000;
+
+/** A connection that records what is done to it. */
+export class RecordedConnection extends Connection implements StreamConnection {
+  readonly buffer = new StreamBuffer();
+  readonly written: Payload[] = [];
+  closedWith: [code: number | undefined, reason: string | undefined] | undefined;
+  reading = true;
+
+  constructor(private readonly owner: Script) {
+    super(++lastId, "192.0.2.1:5000", NOWHERE, 0);
+  }
+
+  /** What was written, as text. */
+  get texts(): string[] {
+    return this.written.map((data) => (typeof data === "string" ? data : new TextDecoder().decode(data)));
+  }
+
+  override write(data: Payload): Failure {
+    this.written.push(data);
+    return undefined;
+  }
+
+  override send(data: Payload): Failure {
+    return this.write(data);
+  }
+
+  override close(code?: number, reason?: string): void {
+    this.open = false;
+    this.closedWith ??= [code, reason];
+  }
+
+  override waitingBytes(): number {
+    return 0;
+  }
+
+  pauseReading(): void {
+    this.reading = false;
+  }
+
+  resumeReading(): void {
+    this.reading = true;
+  }
+
+  message(data: Payload): void {
+    this.owner.message(this, data);
+  }
+
+  feed(data: string): void {
+    this.buffer.append(new TextEncoder().encode(data));
+    this.owner.received(this);
+  }
+
+  end(): void {
+    this.open = false;
+    this.owner.closed(this);
+  }
+}
+
+/** An entry script in its VM, with a real hub and real queues around it and no server. */
+export class Scripted {
+  readonly hub = new Hub();
+  readonly queues = new Queues({ topicSize: 10, maxTopics: 10 });
+  readonly log: string[] = [];
+  readonly script: Script;
+  readonly closed: number[] = [];
+
+  constructor(
+    entry: string | { path: string },
+    options: Partial<ScriptOptions> = {},
+    operations: Partial<Operations> = {},
+  ) {
+    const { hub, queues, log } = this;
+    const local: Partial<Operations> = {
+      send: (id, data) => {
+        const connection = hub.get(id);
+        return connection === undefined ? `no client ${id}` : connection.send(data);
+      },
+      publish: (channel, data) => hub.publish(channel, data),
+      push: (clientId, topic, data) => queues.push({ clientId, nodeId: "n", topic, data }),
+      declareTopic: (topic, size) => queues.declare(topic, size),
+      ...operations,
+    };
+    this.script = loadScript({
+      entry: typeof entry === "string" ? { name: "lua/test.lua", source: entry } : entry,
+      protocol: "websocket",
+      libraryFolders: [],
+      builtins: {},
+      byteCodeExpires: 0,
+      maxExecTime: () => 2000,
+      mailbox: { messages: 100, bytes: 100_000 },
+      host: {
+        hub,
+        operations: local as Operations,
+        log: {
+          debug: (line) => void log.push(`debug ${line}`),
+          info: (line) => void log.push(`info ${line}`),
+          warn: (line) => void log.push(`warn ${line}`),
+          error: (line) => void log.push(`error ${line}`),
+        },
+        nodeId: "n",
+        options: { path: "/chat", size: 5 },
+        redis: [],
+      },
+      ...options,
+    });
+    this.script.onClosed = (connection) => {
+      hub.remove(connection);
+      this.closed.push(connection.id);
+    };
+  }
+
+  connect(handshake?: Handshake): RecordedConnection {
+    const connection = new RecordedConnection(this.script);
+    this.hub.add(connection);
+    this.script.opened(connection, handshake);
+    return connection;
+  }
+
+  /** Messages that wait in a topic, as JSON text. */
+  taken(topic: string): string[] {
+    const taken: string[] = [];
+    const consumer = { remote: false, weight: () => 1, take: ({ data }: { data: string }) => taken.push(data) > 0 };
+    this.queues.addConsumer(topic, consumer);
+    this.queues.removeConsumer(topic, consumer);
+    return taken;
+  }
+}
+
+/** Runs Lua in a callback; returns what it sends with `send(…)`, and fails the test when it raises. */
+export function run(body: string, options: Partial<ScriptOptions> = {}): string[] {
+  const scripted = new Scripted(
+    `local function send(...)
+       local values = table.pack(...)
+       for i = 1, values.n do values[i] = tostring(values[i]) end
+       mix.websocket():send(table.concat(values, " "))
+     end
+     function on_message(msg, conn) ${body} end`,
+    options,
+  );
+  const connection = scripted.connect();
+  connection.message("go");
+  const problem = scripted.log.find((line) => line.startsWith("error"));
+  if (problem !== undefined) throw new Error(problem);
+  return connection.texts;
+}
