@@ -55,6 +55,10 @@ function whenReady<T, R>(value: Soon<T>, use: (value: T) => R): Soon<R> {
 
 const ONE_SENT: Count = { total: 1, fail: 0 };
 
+function oneSent(failure: Failure): Count | ApiError {
+  return failure === undefined ? ONE_SENT : new ApiError(API_ERROR.send, failure);
+}
+
 function sendError(failures: Failure[], total: number): ApiError {
   const reasons = failures.filter((failure) => failure !== undefined);
   const [first] = reasons;
@@ -66,11 +70,7 @@ function sendError(failures: Failure[], total: number): ApiError {
  * 401 with the reason.
  */
 export function sendAll(operations: Operations, entries: Sending[]): Soon<Count | ApiError> {
-  if (entries.length === 1) {
-    return whenReady(operations.send(entries[0]!.clientId, entries[0]!.data), (failure) =>
-      failure === undefined ? ONE_SENT : new ApiError(API_ERROR.send, failure),
-    );
-  }
+  if (entries.length === 1) return whenReady(operations.send(entries[0]!.clientId, entries[0]!.data), oneSent);
   const failures = entries.map(({ clientId, data }) => operations.send(clientId, data));
   return whenReady(allOf(failures), (settled) => {
     const fail = settled.filter((failure) => failure !== undefined).length;
@@ -196,11 +196,12 @@ export function isBarrier({ method }: ApiRequest): boolean {
 
 /** Carries out one request; the result is its reply as JSON text, at once unless another engine has to answer first. */
 export function execute(request: ApiRequest, caller: Caller): Soon<string> {
-  return whenReady(outcomeOf(request, caller), (outcome) =>
-    typeof outcome === "string"
-      ? resultReply(request.dialect, outcome, request.id)
-      : errorReply(request.dialect, outcome, request.id),
-  );
+  const outcome = outcomeOf(request, caller);
+  return isPromise(outcome) ? outcome.then((settled) => replyTo(request, settled)) : replyTo(request, outcome);
+}
+
+function replyTo({ dialect, id }: ApiRequest, outcome: string | ApiError): string {
+  return typeof outcome === "string" ? resultReply(dialect, outcome, id) : errorReply(dialect, outcome, id);
 }
 
 function outcomeOf({ method: name, params, dialect }: ApiRequest, caller: Caller): Soon<string | ApiError> {
