@@ -87,6 +87,7 @@ export class RedisRegistry implements Registry {
   }
 
   async leave(): Promise<void> {
+    if (this.#state === "left") return;
     const record = this.#record;
     this.#setState("left");
     clearTimeout(this.#timer);

@@ -1,7 +1,9 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { nodes, REGISTRIES, type RegistryKind, TTL, withCluster } from "../support/cluster.ts";
+import { freePort } from "../support/command.ts";
 import { type Connmix, eventually } from "../support/connmix.ts";
 import { metric, scrape } from "../support/metrics.ts";
+import { backendOf, connectTo } from "../support/station.ts";
 import { countOf, isAscending, isComplete, Traffic } from "../support/traffic.ts";
 
 setDefaultTimeout(120_000);
@@ -68,3 +70,70 @@ async function killUnderLoad(kind: RegistryKind): Promise<void> {
 test("kill -9 of an engine under load costs nobody else anything", async () => {
   await Promise.all(REGISTRIES.map(killUnderLoad));
 });
+
+test("when the engine of the only consumer dies, what waits at the others goes to the next consumer", () =>
+  withCluster("redis", 3, async (cluster) => {
+    const [first, second, doomed] = cluster.engines as [Connmix, Connmix, Connmix];
+    const survivors = [first, second];
+    const traffic = await Traffic.start(cluster.engines, [doomed]);
+    await traffic.run(100);
+    await cluster.kill(doomed);
+    await traffic.run(
+      100,
+      survivors.map((engine) => traffic.at(engine)),
+    );
+
+    const later = new Map<string, number[]>();
+    const backend = backendOf(second);
+    backend.consume<{ from: string; n: number }>("work", ({ data: { from, n } }) => {
+      later.set(from, [...(later.get(from) ?? []), n]);
+    });
+    await traffic.run(
+      50,
+      survivors.map((engine) => traffic.at(engine)),
+    );
+    await traffic.stop();
+    await eventually(() => {
+      for (const engine of survivors) expect(later.get(engine.nodeId)?.at(-1)).toBe(traffic.at(engine).pushed - 1);
+    });
+    let missing = 0;
+    for (const engine of survivors) {
+      const numbers = later.get(engine.nodeId)!;
+      // In order to the end, beginning where the dead engine's consumer stopped, but for what was under way to it.
+      expect(isAscending(numbers)).toBe(true);
+      const times = traffic.deliveries(engine);
+      for (const n of numbers) times[n]!++;
+      expect(Math.max(...times)).toBe(1);
+      missing += countOf(times, 0);
+    }
+    // Counted once the dead engine is off the list.
+    await eventually(async () => expect(missing).toBeLessThanOrEqual(await countedLost(survivors)));
+    await backend.close();
+  }));
+
+for (const kind of REGISTRIES) {
+  test(`${kind}: an engine killed and started again on the same ports works at once, while the dead one is still listed`, () =>
+    withCluster(kind, 2, async (cluster) => {
+      const fixed = {
+        engine: {
+          meshPoint: { port: freePort(), bind: "127.0.0.1" },
+          apiServer: { port: freePort(), bind: "127.0.0.1" },
+        },
+        server: { port: freePort() },
+      };
+      const doomed = await cluster.addEngine(fixed);
+      await cluster.linked();
+      await cluster.kill(doomed);
+      const started = performance.now();
+      const again = await cluster.addEngine(fixed);
+      expect(again.nodeId).not.toBe(doomed.nodeId);
+      const client = await connectTo(again);
+      const backend = backendOf(cluster.engines[0]!);
+      await eventually(() => backend.send(client.id, "welcome back"), 3000);
+      expect(await client.socket.text()).toBe("welcome back");
+      console.log(
+        `${kind}: restarted on the same ports and reached from a peer after ${(performance.now() - started).toFixed(0)} ms`,
+      );
+      await backend.close();
+    }));
+}
