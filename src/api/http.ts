@@ -48,15 +48,6 @@ export class Router {
   }
 }
 
-/** The path of a request's URL, without the query. */
-export function pathOf(url: string): string {
-  // HTTP/1.0 without a Host, as some probes speak it, leaves Bun's URL without an origin.
-  const start = url.startsWith("/") ? 0 : url.indexOf("/", url.indexOf("://") + 3);
-  if (start < 0) return "/";
-  const end = url.indexOf("?", start);
-  return end < 0 ? url.slice(start) : url.slice(start, end);
-}
-
 /** The body as text, read up to `limit` bytes; the response to give when it is longer or not UTF-8. */
 export async function readBody(request: Request, limit: number): Promise<string | Response> {
   const tooLarge = () => httpError(413, `the body may have ${limit} bytes (readBufferSize)`, { connection: "close" });

@@ -20,6 +20,8 @@ export abstract class Connection {
   lastRead: number;
   /** False from the moment a close began: nothing can be sent any more. */
   open = true;
+  /** True once this side has closed it: what the client sent before that and still waits is not looked at any more. */
+  dismissed = false;
   /** Why the connection ended, in words for `on_close`; `undefined` is a clean close. Set by whoever ends it first. */
   closeReason: string | undefined = undefined;
   /** Owned by the script runtime (mailbox, waiters, Lua handle); nobody else looks inside. */
