@@ -8,7 +8,7 @@ import { type Entry, entryOf } from "./config/entry.ts";
 import type { LoadedConfig } from "./config/load.ts";
 import type { ClusterConfig, Config, ServerConfig } from "./config/schema.ts";
 import { consoleRoutes } from "./console/console.ts";
-import type { ConsoleState } from "./console/state.ts";
+import type { NodeState } from "./console/state.ts";
 import { Hub } from "./hub/hub.ts";
 import { Queues } from "./hub/queue.ts";
 import { Certificate } from "./listen/certificate.ts";
@@ -310,7 +310,7 @@ class Engine implements RunningNode {
     return { clients, channels, readMessages, sentMessages, publishes: this.#mesh.stats.publishes };
   }
 
-  #consoleState(): ConsoleState {
+  #consoleState(): NodeState {
     const load = this.#load();
     const topics = [...this.#queues.stats()].map(([name, stats]) => ({ name, ...stats }));
     const topChannels = [...this.#hub.channels()]

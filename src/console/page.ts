@@ -1,4 +1,5 @@
 import { bundlePage } from "./bundle.ts" with { type: "macro" };
+import type { Page } from "./bundle.ts";
 
-/** The whole console as one HTML document. Imported only when it is asked for: a checkout builds it then. */
-export const PAGE: string = bundlePage();
+/** The whole console in one HTML document. Imported only when it is asked for: a checkout builds it then. */
+export const PAGE: Page = bundlePage();

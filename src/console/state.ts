@@ -1,8 +1,8 @@
 import type { TopicStats } from "../hub/queue.ts";
 import type { NodeRecord } from "../registry/registry.ts";
 
-/** What the console page asks for once a second: counters as they stand; the page makes rates of them. */
-export interface ConsoleState {
+/** What a node tells about itself and its cluster: counters as they stand; the page makes rates of them. */
+export interface NodeState {
   node: { id: string; role: "center" | "engine"; version: string; registry: string; uptime: number };
   members: NodeRecord[];
   /** This engine's own traffic; absent on a center. */
@@ -18,4 +18,12 @@ export interface ConsoleState {
   };
   /** The latest log lines, oldest first. */
   log: string[];
+}
+
+/** An engine, and whether it is on the machine of the node asked: then the page reaches it by the name it used itself. */
+export type ConsoleMember = NodeRecord & { here: boolean };
+
+/** What the page asks for once a second. */
+export interface ConsoleState extends NodeState {
+  members: ConsoleMember[];
 }

@@ -12,6 +12,11 @@ export interface Method {
   short(values: Record<string, string>): unknown;
 }
 
+const type: Field = { name: "type", label: "type (text or binary)", value: "text" };
+/** The default is not sent. */
+const typeIn = (values: Record<string, string>, key: "type" | "t") =>
+  values.type === "text" ? {} : { [key]: values.type };
+
 const client: Field = { name: "client_id", label: "client_id", value: "" };
 const list = (text = "") =>
   text
@@ -55,18 +60,25 @@ export const METHODS: Method[] = [
   },
   {
     name: "mesh.send",
-    fields: [client, { name: "data", label: "data", value: "hello, world!" }],
-    long: (values) => ({ method: "mesh.send", params: [{ client_id: values.client_id, data: values.data }] }),
-    short: (values) => ({ m: "mesh.send", p: { c: values.client_id, d: values.data } }),
+    fields: [client, { name: "data", label: "data", value: "hello, world!" }, type],
+    long: (values) => ({
+      method: "mesh.send",
+      params: [{ client_id: values.client_id, data: values.data, ...typeIn(values, "type") }],
+    }),
+    short: (values) => ({ m: "mesh.send", p: { c: values.client_id, d: values.data, ...typeIn(values, "t") } }),
   },
   {
     name: "mesh.publish",
     fields: [
       { name: "channel", label: "channel", value: "channel1" },
       { name: "data", label: "data", value: "hello, channel!" },
+      type,
     ],
-    long: (values) => ({ method: "mesh.publish", params: [{ channel: values.channel, data: values.data }] }),
-    short: (values) => ({ m: "mesh.publish", p: { c: values.channel, d: values.data } }),
+    long: (values) => ({
+      method: "mesh.publish",
+      params: [{ channel: values.channel, data: values.data, ...typeIn(values, "type") }],
+    }),
+    short: (values) => ({ m: "mesh.publish", p: { c: values.channel, d: values.data, ...typeIn(values, "t") } }),
   },
   call("subscribe", [channels], (values) => list(values.channels)),
   call("unsubscribe", [channels], (values) => list(values.channels)),

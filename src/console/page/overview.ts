@@ -1,110 +1,118 @@
-import type { ConsoleState } from "../state.ts";
+import type { ConsoleMember, ConsoleState } from "../state.ts";
 import { LiveChart } from "./charts.ts";
 import { element, fillTable } from "./dom.ts";
+import { RateMeter, type Rates } from "./rates.ts";
 
-/** Counters of which the page shows the change per second. */
-interface Counters {
-  time: number;
-  read: number;
-  sent: number;
-  publishes: number;
-}
+/** Seconds over which rates are taken: of the engine asked, and of others, whose counters come with their renewals. */
+const OWN_WINDOW = 1;
+const OTHERS_WINDOW = 10;
 
 /** The left half: the cluster at a glance, drawn anew from each state. */
 export class Overview {
   readonly #clients = new LiveChart("chart-clients", ["--accent"]);
   readonly #messages = new LiveChart("chart-messages", ["--in", "--out"]);
   readonly #publishes = new LiveChart("chart-publishes", ["--accent"]);
-  #last: Counters | undefined;
-  #logged = "";
+  #meters = new Map<string, RateMeter>();
+  #lastLine = "";
 
   show(state: ConsoleState): void {
     const { node, members, engine } = state;
-    const loads = members.map((member) => member.load);
-    const sum = (pick: (load: NonNullable<(typeof loads)[number]>) => number) =>
-      loads.reduce((total, load) => total + (load === undefined ? 0 : pick(load)), 0);
+    const name = node.role === "center" ? "center" : `engine ${node.id}`;
     element("node").textContent =
-      `${node.role} ${node.id} · ${node.version} · registry ${node.registry} · up ${duration(node.uptime)}`;
+      `${name} · ${node.version} · registry: ${node.registry} · up ${duration(node.uptime)}`;
 
-    // An engine knows its own figures to the moment; the others' arrive with their renewals.
-    const now: Counters = {
-      time: performance.now() / 1000,
-      read: engine?.readMessages ?? sum((load) => load.readMessages),
-      sent: engine?.sentMessages ?? sum((load) => load.sentMessages),
-      publishes: engine?.publishes ?? sum((load) => load.publishes),
-    };
-    const rates = this.#rates(now);
-    const clients = sum((load) => load.clients);
+    const rates = this.#rates(state);
+    const total = (pick: (rates: Rates) => number) => rates.reduce((sum, each) => sum + pick(each), 0);
+    const [read, sent, publishes] = [
+      total((each) => each.read),
+      total((each) => each.sent),
+      total((each) => each.publishes),
+    ];
+    const clients = members.reduce((sum, { load }) => sum + (load?.clients ?? 0), 0);
     figures([
       ["Engines", members.length],
       ["Connections", clients],
-      ...(engine === undefined
-        ? []
-        : ([
-            ["On this engine", engine.clients],
-            ["Channels here", engine.channels],
-          ] as [string, number][])),
-      ["Messages in /s", rates.read],
-      ["Messages out /s", rates.sent],
-      ["Publishes /s", rates.publishes],
+      ["Messages /s in", read],
+      ["Messages /s out", sent],
+      ["Publishes /s", publishes],
     ]);
     const at = Date.now() / 1000;
-    this.#clients.add(at, [engine?.clients ?? clients]);
-    this.#messages.add(at, [rates.read, rates.sent]);
-    this.#publishes.add(at, [rates.publishes]);
+    this.#clients.add(at, [clients]);
+    this.#messages.add(at, [read, sent]);
+    this.#publishes.add(at, [publishes]);
 
     fillTable(
       "engines",
-      members.map((member) => [
-        member.id === node.id ? `${member.id} (this one)` : member.id,
+      members.map((member, i) => [
+        {
+          text: member.id,
+          href: member.id === node.id ? undefined : consoleOf(member),
+          note: member.id === node.id ? "this one" : "",
+        },
         member.host,
         String(member.apiPort),
         member.servers.map((server) => `${server.protocol} ${server.port}`).join(", "),
         member.load?.clients ?? 0,
-        duration((Date.now() - member.startedAt) / 1000),
+        Math.round(rates[i]?.read ?? 0),
+        Math.round(rates[i]?.sent ?? 0),
+        duration(at - member.startedAt / 1000),
       ]),
       "no engine has registered",
     );
+    const elsewhere = (what: string) => `a center has no ${what}: open the console of an engine, above`;
     fillTable(
       "queues",
-      (engine?.topics ?? []).map((topic) => [
-        topic.name,
-        topic.depth,
-        topic.size,
-        topic.consumers,
-        topic.pushed,
-        topic.rejected,
+      (engine?.topics ?? []).map(({ name, depth, size, consumers, pushed, rejected }) => [
+        name,
+        `${count(depth)} / ${count(size)}`,
+        consumers,
+        pushed,
+        rejected,
       ]),
-      engine === undefined ? "a center has no queues: open an engine's console" : "nothing has been pushed or consumed",
+      engine === undefined ? elsewhere("queues") : "nothing has been pushed or consumed",
     );
     fillTable(
       "channels",
       (engine?.topChannels ?? []).map((channel) => [channel.name, channel.subscribers]),
-      engine === undefined ? "a center has no channels: open an engine's console" : "nobody is subscribed to a channel",
+      engine === undefined ? elsewhere("channels") : "nobody is subscribed to a channel",
     );
-    this.#showLog(state.log.join("\n"));
+    this.#showLog(state.log);
   }
 
-  #rates(now: Counters): Omit<Counters, "time"> {
-    const last = this.#last ?? now;
-    this.#last = now;
-    const seconds = Math.max(now.time - last.time, 0.001);
-    const rate = (value: number, before: number) => Math.max(0, Math.round((value - before) / seconds));
-    return {
-      read: rate(now.read, last.read),
-      sent: rate(now.sent, last.sent),
-      publishes: rate(now.publishes, last.publishes),
-    };
+  /** Of each member, in their order. */
+  #rates({ node, members }: ConsoleState): Rates[] {
+    const now = performance.now() / 1000;
+    const before = this.#meters;
+    this.#meters = new Map();
+    return members.map(({ id, load }) => {
+      const meter = before.get(id) ?? new RateMeter(id === node.id ? OWN_WINDOW : OTHERS_WINDOW);
+      this.#meters.set(id, meter);
+      return load === undefined ? { read: 0, sent: 0, publishes: 0 } : meter.add(now, load);
+    });
   }
 
-  #showLog(text: string): void {
-    if (text === this.#logged) return;
-    this.#logged = text;
-    const log = element<HTMLPreElement>("log");
+  #showLog(lines: string[]): void {
+    const last = lines.at(-1) ?? "";
+    if (last === this.#lastLine) return;
+    this.#lastLine = last;
+    const log = element("log");
     const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
-    log.textContent = text;
+    log.replaceChildren(
+      ...lines.map((text) => {
+        const line = document.createElement("div");
+        line.textContent = text;
+        line.className = / {2}(WARN|ERROR) /.exec(text)?.[1]?.toLowerCase() ?? "";
+        return line;
+      }),
+    );
     if (atEnd) log.scrollTop = log.scrollHeight;
   }
+}
+
+/** Where an engine serves its own console. */
+function consoleOf({ here, host, apiPort }: ConsoleMember): string {
+  const name = here ? location.hostname : host.includes(":") ? `[${host}]` : host;
+  return `${location.protocol}//${name}:${apiPort}/console`;
 }
 
 function figures(values: [string, number][]): void {
@@ -114,11 +122,15 @@ function figures(values: [string, number][]): void {
       const term = document.createElement("dt");
       const data = document.createElement("dd");
       term.textContent = name;
-      data.textContent = value.toLocaleString("en");
+      data.textContent = count(Math.round(value));
       box.append(term, data);
       return box;
     }),
   );
+}
+
+function count(value: number): string {
+  return value.toLocaleString("en");
 }
 
 function duration(seconds: number): string {

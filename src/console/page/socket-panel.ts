@@ -1,6 +1,8 @@
 import { element } from "./dom.ts";
 
 const MAX_FRAMES = 500;
+/** The code browsers report when a connection ended without a close frame, or never came about. */
+const LOST = 1006;
 
 /** One side of the try-it panel: a WebSocket, its connect and send buttons, and the frames that went over it. */
 export class SocketPanel {
@@ -9,9 +11,13 @@ export class SocketPanel {
   readonly #connect: HTMLButtonElement;
   readonly #send: HTMLButtonElement;
   readonly #frames: HTMLElement;
-  onMessage: (text: string) => void = () => {};
+  readonly #listeners = new Set<(text: string) => void>();
 
-  constructor(readonly name: "client" | "backend") {
+  readonly #refused: string;
+
+  /** `refused` says what may be the matter when a connection does not come about: browsers do not tell. */
+  constructor(name: "client" | "backend", refused: string) {
+    this.#refused = refused;
     this.#url = element(`${name}-url`);
     this.#connect = element(`${name}-connect`);
     this.#frames = element(`${name}-frames`);
@@ -30,6 +36,12 @@ export class SocketPanel {
       this.#url.value = url;
       this.#url.dataset.suggested = url;
     }
+  }
+
+  /** Calls `listener` with each text frame that arrives, until the returned function is called. */
+  listen(listener: (text: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   get connected(): boolean {
@@ -57,10 +69,10 @@ export class SocketPanel {
       socket.onmessage = (event) => {
         const text = typeof event.data === "string" ? event.data : `(${event.data.size} binary bytes)`;
         this.#note(text, "in");
-        this.onMessage(text);
+        for (const listener of this.#listeners) listener(text);
       };
       socket.onclose = (event) => {
-        const why = event.reason === "" ? "" : ` ${event.reason}`;
+        const why = event.reason !== "" ? ` ${event.reason}` : event.code === LOST ? `: ${this.#refused}` : "";
         this.#note(`closed with ${event.code}${why}`, event.code === 1000 ? "note" : "bad");
         this.#socket = undefined;
         this.#connect.textContent = "Connect";

@@ -6,8 +6,11 @@ import { walkThrough } from "./walk-through.ts";
 
 /** The right half: a client and a backend, side by side. */
 export class TryIt {
-  readonly #client = new SocketPanel("client");
-  readonly #backend = new SocketPanel("backend");
+  readonly #client = new SocketPanel("client", "is a websocket server at that address?");
+  readonly #backend = new SocketPanel(
+    "backend",
+    "is it an API server? Where users are configured it takes only the pages of its own console",
+  );
   readonly #method = element<HTMLSelectElement>("method");
   readonly #dialect = element<HTMLSelectElement>("dialect");
   readonly #fields = element("fields");
@@ -32,20 +35,20 @@ export class TryIt {
       this.#id++;
       this.#showFrame();
     });
-    this.#backend.onMessage = (text) => this.#learnClient(text);
+    this.#backend.listen((text) => this.#learnClient(text));
     element("walk").addEventListener("click", () => void walkThrough(this.#client, this.#backend));
   }
 
   /** Suggests addresses from what the cluster looks like. */
   update(state: ConsoleState): void {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
-    const self = state.members.find((member) => member.id === state.node.id) ?? state.members[0];
-    if (self === undefined) return;
-    // The page was reached under this name, so an engine on the same machine is too.
-    const host = self.id === state.node.id ? location.hostname : self.host;
-    const server = self.servers.find((candidate) => candidate.protocol === "websocket");
+    const engine = state.members.find((member) => member.id === state.node.id) ?? state.members[0];
+    if (engine === undefined) return;
+    const host = engine.here ? location.hostname : bracketed(engine.host);
+    const server = engine.servers.find((candidate) => candidate.protocol === "websocket");
     if (server !== undefined) this.#client.suggest(`${scheme}://${host}:${server.port}`);
-    const api = self.id === state.node.id ? location.host : `${self.host}:${self.apiPort}`;
+    // The page's own server, unless that is a center's.
+    const api = engine.id === state.node.id ? location.host : `${host}:${engine.apiPort}`;
     this.#backend.suggest(`${scheme}://${api}/ws/v1`);
   }
 
@@ -83,11 +86,16 @@ export class TryIt {
       if (typeof id !== "string") return;
       this.#clientId = id;
       const input = this.#fields.querySelector<HTMLInputElement>("input[name=client_id]");
-      if (input === null) return;
+      // What somebody is typing stays.
+      if (input === null || input === document.activeElement) return;
       input.value = id;
       this.#showFrame();
     } catch {
       // Not JSON ("pong"): nothing to learn.
     }
   }
+}
+
+function bracketed(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
 }
