@@ -55,6 +55,8 @@ export class Session implements Caller, EventSink {
   #gatheredLength = 0;
   #scheduled = false;
   #busy = false;
+  /** Requests under way that another engine has to answer. */
+  #unanswered = 0;
   #waiting: { request: ApiRequest; bytes: number }[] = [];
   #waitingRequestBytes = 0;
 
@@ -66,6 +68,11 @@ export class Session implements Caller, EventSink {
     readonly keeper: SessionKeeper,
   ) {
     this.consumer = new ApiConsumer(this, operations, Math.min(PAUSE_EVENTS_BYTES, limits.writeBufferSize / 2));
+  }
+
+  /** Whether requests have come that are not answered yet. */
+  get answering(): boolean {
+    return this.#unanswered > 0 || this.#waiting.length > 0 || this.#received.length > 0;
   }
 
   opened(socket: ApiSocket): void {
@@ -209,16 +216,18 @@ export class Session implements Caller, EventSink {
     const reply = execute(request, this);
     if (typeof reply === "string") {
       this.#answer(reply);
-    } else if (isBarrier(request)) {
-      this.#busy = true;
-      void reply.then((text) => {
-        this.#busy = false;
-        this.#answer(text);
-        this.#runWaiting();
-      });
-    } else {
-      void reply.then((text) => this.#answer(text));
+      return;
     }
+    this.#unanswered++;
+    const barrier = isBarrier(request);
+    if (barrier) this.#busy = true;
+    void reply.then((text) => {
+      this.#unanswered--;
+      this.#answer(text);
+      if (!barrier) return;
+      this.#busy = false;
+      this.#runWaiting();
+    });
   }
 
   #runWaiting(): void {

@@ -6,6 +6,7 @@ import type { Access, Grant } from "./access.ts";
 import { type ApiSocket, Session, type SessionKeeper, type SessionLimits } from "./session.ts";
 
 const SWEEP_MS = 500;
+const ANSWER_POLL_MS = 5;
 /** Bun's own limits are fixed once it listens, ours may change: its stand above, for frames that are far beyond any request. */
 const HARD_READ_LIMIT = 16 * 1024 * 1024;
 const HARD_WRITE_LIMIT = 2 ** 31 - 1;
@@ -88,7 +89,10 @@ export class Sessions implements SessionKeeper {
     session.close(1013, "too slow: try again later");
   }
 
-  /** Closes every connection with 1001; resolves when all are gone, or after `timeoutMs`. */
+  /**
+   * Closes every connection with 1001, each once its requests are answered; resolves when all are gone, or after `timeoutMs`
+   * for the answers and as long for the closing.
+   */
   async stop(timeoutMs: number): Promise<void> {
     this.#unwatch();
     clearInterval(this.#timer);
@@ -96,7 +100,16 @@ export class Sessions implements SessionKeeper {
     const emptied = new Promise<void>((resolve) => {
       this.#emptied = resolve;
     });
-    for (const session of [...this.#open]) session.close(1001, "the engine is stopping");
+    const deadline = performance.now() + timeoutMs;
+    const closing = new Set(this.#open);
+    while (closing.size > 0) {
+      for (const session of closing) {
+        if (session.answering && this.#open.has(session) && performance.now() < deadline) continue;
+        closing.delete(session);
+        session.close(1001, "the engine is stopping");
+      }
+      if (closing.size > 0) await Bun.sleep(ANSWER_POLL_MS);
+    }
     await Promise.race([emptied, Bun.sleep(timeoutMs)]);
   }
 
