@@ -1,7 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { nodes, REGISTRIES, type RegistryKind, TTL, withCluster } from "../support/cluster.ts";
+import { nodes, notReady, REGISTRIES, type RegistryKind, TTL, withCluster } from "../support/cluster.ts";
 import { freePort } from "../support/command.ts";
-import { type Connmix, eventually } from "../support/connmix.ts";
+import { type Connmix, eventually, Fatal } from "../support/connmix.ts";
 import { metric, scrape } from "../support/metrics.ts";
 import { backendOf, connectTo } from "../support/station.ts";
 import { countOf, isAscending, isComplete, Traffic } from "../support/traffic.ts";
@@ -28,9 +28,12 @@ async function killUnderLoad(kind: RegistryKind): Promise<void> {
     );
     const noticed = performance.now() - killed;
     await Promise.all(
-      survivors.map(({ apiPort }) =>
+      survivors.map((engine) =>
         eventually(async () => {
-          expect((await nodes(apiPort)).map(({ id }) => id)).not.toContain(doomed.nodeId);
+          // A load balancer that asks must not take the others out because of one that died.
+          const reason = await notReady(engine);
+          if (reason !== undefined) throw new Fatal(`${engine.nodeId} is not ready: ${reason}`);
+          expect((await nodes(engine.apiPort)).map(({ id }) => id)).not.toContain(doomed.nodeId);
         }, TTL[kind] + 5000),
       ),
     );
