@@ -19,12 +19,13 @@ import type { Script } from "./lua/script.ts";
 import { Mesh } from "./mesh/mesh.ts";
 import { createEngineMetrics } from "./metrics/engine-metrics.ts";
 import type { MetricSet } from "./metrics/metric-set.ts";
+import { SendTimer } from "./metrics/send-timer.ts";
 import { sumMetrics } from "./metrics/sum-metrics.ts";
 import type { RunningNode } from "./node.ts";
 import { CenterClient } from "./registry/center-client.ts";
 import { RedisRegistry } from "./registry/redis.ts";
 import type { NodeLoad, NodeRecord, Registry } from "./registry/registry.ts";
-import type { Limits, Port, PortParts } from "./server/port.ts";
+import { type Limits, Port, type PortParts } from "./server/port.ts";
 import { SocketPort } from "./server/socket.ts";
 import { Sweeper } from "./server/sweeper.ts";
 import { WebSocketPort } from "./server/websocket.ts";
@@ -46,6 +47,8 @@ const newNodeId = customAlphabet("0123456789abcdefghijklmnopqrstuvwxyz", 10);
 /** What may wait for one connection whose callback waits. */
 const MAILBOX = { messages: 1024, bytes: 4 * 1024 * 1024 };
 const TOP_CHANNELS = 20;
+/** Seconds the quantiles of send durations are about, and in how many parts these expire. */
+const SEND_WINDOW = { seconds: 600, parts: 5 };
 /** Log lines about single clients, of one kind in ten seconds. */
 const CLIENT_LINES = 5;
 
@@ -90,6 +93,7 @@ class Engine implements RunningNode {
   readonly #sweeper: Sweeper;
   readonly #throttled: ThrottledLog;
   readonly #metrics: MetricSet;
+  readonly #sendTimer = new SendTimer(SEND_WINDOW.seconds, SEND_WINDOW.parts);
   #servers: Server[] = [];
   #members: NodeRecord[] = [];
   #draining = false;
@@ -116,6 +120,10 @@ class Engine implements RunningNode {
       // Workers are nodes of their own: the first has the configured mesh port, the others any free one.
       port: (options.worker ?? 0) === 0 ? engine.meshPoint.port : 0,
     });
+    this.#mesh.onSent = ({ fanout }, started) => {
+      if (fanout instanceof Port) this.#sendTimer.local(fanout.protocol, started);
+    };
+    this.#mesh.onForwarded = (started) => this.#sendTimer.forwarded(started);
     this.#registry = createRegistry(cluster, engine.centerRegistry, log);
     this.#registry.load = () => this.#load();
     this.#access = new Access(config.access.users);
@@ -143,7 +151,7 @@ class Engine implements RunningNode {
     this.#metrics = createEngineMetrics({
       version: VERSION,
       ports: () => this.#servers.map(({ port }) => port),
-      sendDurations: () => [],
+      sendDurations: () => this.#sendTimer.durations(),
       channels: () => this.#hub.channelCount,
       topics: () => this.#queues.stats(),
       scripts: () => this.#servers.map(({ label, script }) => ({ entry: label, stats: script.stats })),

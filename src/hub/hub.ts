@@ -25,6 +25,11 @@ interface Channel {
 
 const MAX_CHANNEL_LENGTH = 1024;
 
+/** Why nothing can be sent to `id`. */
+export function noClient(id: number): string {
+  return `no client ${id}: it has disconnected or never was`;
+}
+
 /** This node's connections and channels. */
 export class Hub {
   readonly #connections = new Map<number, Connection>();
@@ -99,7 +104,7 @@ export class Hub {
   /** Sends to one of this node's connections. */
   send(id: number, data: Payload): Failure {
     const connection = this.#connections.get(id);
-    return connection === undefined ? `no client ${id}: it has disconnected or never was` : connection.send(data);
+    return connection === undefined ? noClient(id) : connection.send(data);
   }
 
   /** Publishes to this node's subscribers only; the mesh reaches the others. */

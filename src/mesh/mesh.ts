@@ -1,8 +1,8 @@
 import { nodeNumberOf } from "../client-id.ts";
 import { createNonce } from "../cluster-auth.ts";
 import { type CallResult, callConnection } from "../hub/calls.ts";
-import type { Failure, Payload } from "../hub/connection.ts";
-import type { Hub, PublishCount } from "../hub/hub.ts";
+import type { Connection, Failure, Payload } from "../hub/connection.ts";
+import { type Hub, noClient, type PublishCount } from "../hub/hub.ts";
 import type { Consumer, Queues } from "../hub/queue.ts";
 import type { Json } from "../json.ts";
 import type { Log } from "../log.ts";
@@ -85,6 +85,13 @@ export class Mesh implements Operations {
   readonly #peers = new Map<string, Peer>();
   /** No members any more, with a link that is still up: they may be taking leave of their clients. */
   readonly #leavers = new Map<string, Peer>();
+  /**
+   * Called after each send to a client of this engine that a caller on this engine asked for, refused or not; `started` is on
+   * the clock of `performance.now()`.
+   */
+  onSent: (connection: Connection, started: number) => void = () => {};
+  /** Called when another engine has answered a send; `started` is when it was asked. */
+  onForwarded: (started: number) => void = () => {};
   #publishes = 0;
   /** Queued messages lost with engines that are gone. */
   #lost = 0;
@@ -106,7 +113,17 @@ export class Mesh implements Operations {
     const throttled = new ThrottledLog(log);
     const { requestTimeout } = this.#limits;
     const responder = new Responder(hub);
-    this.#context = { hub, queues, inbox, interest: new Interest(), responder, log, throttled, requestTimeout };
+    this.#context = {
+      hub,
+      queues,
+      inbox,
+      interest: new Interest(),
+      responder,
+      log,
+      throttled,
+      requestTimeout,
+      onForwarded: (started) => this.onForwarded(started),
+    };
     this.#door = new Door({ nodeId, clusterName, secret, version }, this.#limits, this.#peers, log, throttled);
     inbox.onLost = (message, reason) =>
       throttled.warn("queue", `a message for topic "${message.topic}" is lost: ${reason}`);
@@ -198,8 +215,15 @@ export class Mesh implements Operations {
 
   send(clientId: number, data: Payload): Soon<Failure> {
     const number = nodeNumberOf(clientId);
-    if (number === this.#number) return this.#hub.send(clientId, data);
-    return this.#byNumber.get(number)?.send(clientId, data) ?? `no engine holds client ${clientId}`;
+    if (number !== this.#number) {
+      return this.#byNumber.get(number)?.send(clientId, data) ?? `no engine holds client ${clientId}`;
+    }
+    const connection = this.#hub.get(clientId);
+    if (connection === undefined) return noClient(clientId);
+    const started = performance.now();
+    const failure = connection.send(data);
+    this.onSent(connection, started);
+    return failure;
   }
 
   publish(channel: string, data: Payload): Soon<PublishCount> {

@@ -27,6 +27,8 @@ export interface PeerContext {
   throttled: ThrottledLog;
   /** Milliseconds a peer has for an answer. */
   requestTimeout: number;
+  /** A peer has answered a send that was asked of it at `started` (`performance.now()`). */
+  onForwarded: (started: number) => void;
 }
 
 /** Another engine: what is asked of it and answered to it, over whichever link there is at the time. */
@@ -287,7 +289,10 @@ export class Peer {
     if (type === FrameType.publishAnswer) {
       this.#requests.take(body.number(), "publish")?.gather.add(body.number(), body.number());
     } else if (type === FrameType.sendAnswer) {
-      this.#requests.take(body.number(), "send")?.resolve(body.text() || undefined);
+      const request = this.#requests.take(body.number(), "send");
+      if (request === undefined) return;
+      this.#context.onForwarded(request.deadline - this.#context.requestTimeout);
+      request.resolve(body.text() || undefined);
     } else if (type === FrameType.callAnswer) {
       this.#requests.take(body.number(), "call")?.resolve(readCallResult(body.text()));
     } else if (!this.#context.responder.receive(link, type, body) && !this.queues.receive(type, body)) {

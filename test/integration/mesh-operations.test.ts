@@ -53,6 +53,29 @@ test("send, text and binary, reaches a client of the other engine either way", a
   expect(await a.mesh.send(atB.id, "x")).toBe("the client does not read");
 });
 
+test("a send is announced with when it began: once written here, or once answered by the other engine", async () => {
+  const [a, b] = [await start(), await start()];
+  await cluster(a, b);
+  const [atA, atB] = [a.connect(), b.connect()];
+  const sent: [number, number][] = [];
+  const forwarded: number[] = [];
+  a.mesh.onSent = ({ id }, started) => sent.push([id, started]);
+  a.mesh.onForwarded = (started) => forwarded.push(started);
+  b.mesh.onSent = ({ id }, started) => sent.push([id, started]);
+  const before = performance.now();
+  a.mesh.send(atA.id, "here");
+  const answered = Promise.all([a.mesh.send(atB.id, "there"), a.mesh.send(b.ids.next(), "nobody")]);
+  expect(forwarded).toEqual([]);
+  const asked = performance.now();
+  await answered;
+  expect(sent.map(([id]) => id)).toEqual([atA.id]);
+  expect(forwarded).toHaveLength(2);
+  for (const started of [sent[0]![1], ...forwarded]) {
+    expect(started).toBeGreaterThanOrEqual(before - 0.001);
+    expect(started).toBeLessThanOrEqual(asked + 0.001);
+  }
+});
+
 test("a call runs at the client's engine and brings back value or error", async () => {
   const [a, b] = [await start(), await start()];
   await cluster(a, b);

@@ -204,11 +204,13 @@ test("the metrics of several processes are added up, quantiles averaged", async 
 test("a send timer keeps one window for each protocol and scenario", () => {
   const timer = new SendTimer(600, 5);
   const started = performance.now();
-  timer.finish("websocket", "local", started);
-  timer.finish("websocket", "local", started);
-  timer.finish("socket", "forward", started);
+  timer.local("websocket", started);
+  timer.local("websocket", started);
+  timer.local("socket", started);
+  timer.forwarded(started);
   expect(timer.durations().map(({ labels, window }) => [labels.protocol, labels.scenario, window.count])).toEqual([
     ["websocket", "local", 2],
-    ["socket", "forward", 1],
+    ["socket", "local", 1],
+    ["mesh", "forward", 1],
   ]);
 });
