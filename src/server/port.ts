@@ -150,7 +150,7 @@ export abstract class Port implements Fanout {
     connection.open = false;
     this.hub.remove(connection);
     this.#clients--;
-    this.#end(connection);
+    this.end(connection);
     if (this.#clients === 0) this.#drained?.();
   }
 
@@ -163,7 +163,7 @@ export abstract class Port implements Fanout {
     const steps = Math.max(1, Math.floor(Math.min(spreadMs, all.length) / DRAIN_STEP_MS));
     const step = Math.ceil(all.length / steps);
     for (let at = 0; at < all.length; at += step) {
-      for (const connection of all.slice(at, at + step)) this.#end(connection);
+      for (const connection of all.slice(at, at + step)) this.end(connection);
       if (at + step < all.length) await Bun.sleep(DRAIN_STEP_MS);
     }
     if (this.#clients > 0)
@@ -172,7 +172,8 @@ export abstract class Port implements Fanout {
       });
   }
 
-  #end(connection: ServerConnection): void {
+  /** Lets the script finish what the client has asked for, `on_close` last; the transport is closed after that if it still stands. */
+  protected end(connection: ServerConnection): void {
     if (connection.ending) return;
     connection.ending = true;
     this.script.closed(connection);

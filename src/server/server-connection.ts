@@ -1,7 +1,7 @@
 import { Connection } from "../hub/connection.ts";
 import type { Port } from "./port.ts";
 
-/** Milliseconds a closing client has to take what is still waiting for it. */
+/** Milliseconds a closing client has to take what is still waiting for it, and then to end its side. */
 const CLOSE_GRACE_MS = 5000;
 
 /**
@@ -14,7 +14,9 @@ export abstract class ServerConnection extends Connection {
   /** True once `on_close` has been asked for, so that it runs once, whatever else ends the connection meanwhile. */
   ending = false;
   /** A close that waits for the client to take what was sent before it. */
-  #closing: { code: number; reason: string; by: number } | undefined = undefined;
+  #closing: { code: number; reason: string } | undefined = undefined;
+  /** When the grace of a closing client ends. */
+  #closeBy = 0;
 
   constructor(id: number, remoteAddr: string, port: Port) {
     super(id, remoteAddr, port, port.sweeper.now);
@@ -35,12 +37,10 @@ export abstract class ServerConnection extends Connection {
     this.dismissed = true;
     if (!this.open) return;
     this.open = false;
-    if (this.waitingBytes() === 0) {
-      this.finish(code, reason);
-      return;
-    }
+    this.#closeBy = this.port.sweeper.now + CLOSE_GRACE_MS;
     // Bun drops what is buffered when a WebSocket is closed: wait until the client has taken it, for a while.
-    this.#closing = { code, reason, by: this.port.sweeper.now + CLOSE_GRACE_MS };
+    if (this.waitingBytes() === 0) this.finish(code, reason);
+    else this.#closing = { code, reason };
   }
 
   /** Closes for a reason of the server's own; `why` reaches `on_close` as its error. */
@@ -60,6 +60,7 @@ export abstract class ServerConnection extends Connection {
     const closing = this.#closing;
     if (closing !== undefined) {
       this.#closing = undefined;
+      this.#closeBy = this.port.sweeper.now + CLOSE_GRACE_MS;
       this.finish(closing.code, closing.reason);
     }
   }
@@ -75,10 +76,7 @@ export abstract class ServerConnection extends Connection {
   sweep(now: number): void {
     const { limits } = this.port;
     if (!this.open) {
-      if (this.#closing !== undefined && now > this.#closing.by) {
-        this.#closing = undefined;
-        this.terminate();
-      }
+      if (now > this.#closeBy) this.terminate();
       return;
     }
     // A publish goes out natively and does not say whom it left behind: only subscribers need to be asked.

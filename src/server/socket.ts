@@ -152,11 +152,14 @@ export class SocketPort extends Port {
       port,
       hostname: this.options.bind,
       reusePort: this.options.reusePort,
+      // A client may end its half after the last request and still read the answers.
+      allowHalfOpen: true,
       ...(pair && { tls: pair }),
       socket: {
         open: (socket) => this.#open(socket),
         data: (socket, chunk) => this.#data(socket, chunk),
         drain: (socket) => socket.data?.onDrain(),
+        end: (socket) => this.#ended(socket),
         close: (socket, error) => this.#close(socket, error),
         error: (socket, error) => {
           if (socket.data !== undefined) socket.data.closeReason ??= error.message;
@@ -236,6 +239,13 @@ export class SocketPort extends Port {
     if (connection.open && !connection.paused && connection.buffer.length > this.limits.readBufferSize) {
       this.#tooLarge(connection);
     }
+  }
+
+  /** The client sends no more: what it asked for is answered, then this side ends too. */
+  #ended(socket: ClientSocket): void {
+    const connection = socket.data;
+    if (connection === undefined) socket.end();
+    else this.end(connection);
   }
 
   #tooLarge(connection: SocketConnection): void {
