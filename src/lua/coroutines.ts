@@ -34,7 +34,7 @@ export function installCoroutines(L: LuaState, budget: Budget): void {
   L.pop();
 
   function finishResume(state: LuaState, co: LuaState, failed: boolean, count: number): number {
-    if (failed && budget.exceeded) return raiseFrom(state, co);
+    if (failed && budget.exceeded) budget.check(state);
     state.pushBoolean(!failed);
     co.moveTo(state, count);
     return count + 1;

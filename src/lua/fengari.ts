@@ -375,6 +375,8 @@ class FengariState implements LuaState {
   }
 
   raise(): never {
+    // An error raised by the hook itself runs its message handler, which may need to be stopped as well.
+    this.allowhook = 1;
     return lapi.lua_error(this) as never;
   }
 

@@ -19,14 +19,14 @@ export function installProtectedCalls(L: LuaState, budget: Budget): void {
   L.setGlobal("xpcall");
 
   function finishPcall(state: LuaState, failed: boolean): number {
-    if (failed && budget.exceeded) state.raise();
+    if (failed && budget.exceeded) budget.check(state);
     state.pushBoolean(!failed);
     state.insert(1);
     return state.getTop();
   }
 
   function finishXpcall(state: LuaState, failed: boolean): number {
-    if (failed && budget.exceeded) state.raise();
+    if (failed && budget.exceeded) budget.check(state);
     state.pushBoolean(!failed);
     state.replace(1);
     return state.getTop();

@@ -1,22 +1,20 @@
 import type { Connection, Payload } from "../hub/connection.ts";
-import { BufferObject, createBufferObject } from "./buffer-object.ts";
 import { Client } from "./client.ts";
 import { endContextWaits } from "./context-wait.ts";
-import { setWaiting } from "./coroutines.ts";
+import { Execution } from "./execution.ts";
+import { pushHandshake } from "./handshake.ts";
 import { Mailbox } from "./mailbox.ts";
 import { RedisPools } from "./mix/redis-pool.ts";
 import { Reload } from "./reload.ts";
 import type { Handshake, Script, ScriptOptions, ScriptStats, StreamConnection } from "./script.ts";
 import type { LuaState } from "./state.ts";
-import { CALLBACKS, type CallbackName, entryName, Vm } from "./vm.ts";
-import { setCurrent } from "./wait.ts";
+import { StreamProtocol } from "./stream-protocol.ts";
+import { CALLBACKS, entryName, Vm } from "./vm.ts";
 
 /** Loads an entry script. Throws a UserError, `script:line: message`, when it cannot serve connections. */
 export function loadScript(options: ScriptOptions): Script {
   return new Runtime(options);
 }
-
-const encoder = new TextEncoder();
 
 class Runtime implements Script {
   readonly stats: ScriptStats;
@@ -25,9 +23,8 @@ class Runtime implements Script {
   readonly #options: ScriptOptions;
   readonly #redis: RedisPools;
   readonly #reload: Reload;
-  #vm: Vm;
-  /** Pieces of Lua that run, one inside the other. */
-  #depth = 0;
+  readonly #execution: Execution;
+  readonly #stream: StreamProtocol;
   /** Connections whose turn came while Lua was running. */
   #scheduled: Client[] = [];
 
@@ -44,7 +41,8 @@ class Runtime implements Script {
     };
     this.#redis = new RedisPools(options.host.redis);
     const files = new Map<string, string>();
-    this.#vm = this.#createVm(files);
+    this.#execution = new Execution(this.#createVm(files), this.stats, options.host.log);
+    this.#stream = new StreamProtocol(this.#execution, options.host.log);
     this.#reload = new Reload(options.byteCodeExpires, files, (read) => this.#replaceVm(read));
   }
 
@@ -76,11 +74,11 @@ class Runtime implements Script {
   encode(connection: Connection, data: Payload): Uint8Array | { error: string } {
     const client = connection.script;
     if (!(client instanceof Client)) return { error: `connection ${connection.id} has closed` };
-    const vm = this.#vmOf(client);
+    const vm = this.#execution.vmOf(client);
     const { L } = vm;
     if (typeof data === "string") L.pushText(data);
     else L.pushBytes(data);
-    const encoded = this.#encode(L, L.getTop(), connection);
+    const encoded = this.#stream.encode(L, L.getTop(), connection);
     L.pop();
     return encoded;
   }
@@ -105,9 +103,9 @@ class Runtime implements Script {
 
   /** Goes on with a callback whose wait has ended. */
   wake(client: Client): void {
-    if (this.#depth > 0) this.#schedule(client);
+    if (this.#execution.active) this.#schedule(client);
     else {
-      this.#continue(client);
+      this.#execution.continue(client);
       this.#settle(client);
     }
   }
@@ -116,7 +114,7 @@ class Runtime implements Script {
 
   /** True while something of this connection runs, waits or is ahead of what comes in now. */
   #isBusy(client: Client): boolean {
-    return client.thread !== undefined || this.#depth > 0 || client.scheduled || client.mailbox !== undefined;
+    return client.thread !== undefined || this.#execution.active || client.scheduled || client.mailbox !== undefined;
   }
 
   #enqueue(client: Client, data: Payload): void {
@@ -140,20 +138,20 @@ class Runtime implements Script {
     if (client.scheduled) return;
     client.scheduled = true;
     this.#scheduled.push(client);
-    if (this.#depth === 0) this.#runScheduled();
+    if (!this.#execution.active) this.#runScheduled();
   }
 
   #runScheduled(): void {
     for (let client = this.#scheduled.shift(); client !== undefined; client = this.#scheduled.shift()) {
       client.scheduled = false;
-      if (client.wait?.results !== undefined) this.#continue(client);
+      if (client.wait?.results !== undefined) this.#execution.continue(client);
       this.#advance(client);
     }
   }
 
   /** Does all that can be done for this connection now, then for those that were waiting for it. */
   #settle(client: Client): void {
-    if (this.#depth > 0) this.#schedule(client);
+    if (this.#execution.active) this.#schedule(client);
     else {
       this.#advance(client);
       if (this.#scheduled.length > 0) this.#runScheduled();
@@ -164,11 +162,12 @@ class Runtime implements Script {
     while (client.thread === undefined) {
       if (client.opening !== undefined) this.#runOpening(client, client.opening.handshake);
       else if (client.mailbox !== undefined) this.#runWaiting(client, client.mailbox);
-      else if (client.inputPending) this.#readPackets(client);
+      else if (client.inputPending) this.#stream.readPackets(client);
       else if (client.disconnected && !client.closeStarted) this.#runClose(client);
       else break;
     }
     if (client.thread === undefined) this.#rest(client);
+    else if (this.#options.protocol === "socket") this.#pause(client);
   }
 
   /** Nothing is left to do for this connection, for now or for good. */
@@ -180,6 +179,13 @@ class Runtime implements Script {
     if (!client.closeStarted || client.vm === undefined) return;
     client.leave();
     this.onClosed(client.connection);
+  }
+
+  /** What a stream client sends while its callback waits stays in its socket, so it slows down by itself. */
+  #pause(client: Client): void {
+    if (client.paused) return;
+    client.paused = true;
+    (client.connection as StreamConnection).pauseReading();
   }
 
   #runWaiting(client: Client, mailbox: Mailbox): void {
@@ -196,19 +202,19 @@ class Runtime implements Script {
 
   #runOpening(client: Client, handshake: Handshake | undefined): void {
     client.opening = undefined;
-    const vm = this.#vmOf(client);
+    const vm = this.#execution.vmOf(client);
     const name = this.#options.protocol === "websocket" ? "on_handshake" : "on_connect";
-    const thread = this.#thread(vm, name);
+    const thread = this.#execution.thread(vm, name);
     if (thread === undefined) return;
     thread.pushText(String(client.connection.id));
     if (handshake !== undefined) pushHandshake(thread, handshake);
     client.pushConnection(thread);
-    this.#start(client, name, thread);
+    this.#execution.start(client, name, thread);
   }
 
   #runMessage(client: Client, data: Payload): void {
-    const vm = this.#vmOf(client);
-    const thread = this.#thread(vm, "on_message")!;
+    const vm = this.#execution.vmOf(client);
+    const thread = this.#execution.thread(vm, "on_message")!;
     thread.newTable();
     thread.pushKey(typeof data === "string" ? "text" : "binary");
     thread.rawSetField(-2, "type");
@@ -218,238 +224,26 @@ class Runtime implements Script {
     thread.pushBoolean(true);
     thread.rawSetField(-2, "finish");
     client.pushConnection(thread);
-    this.#start(client, "on_message", thread);
+    this.#execution.start(client, "on_message", thread);
   }
 
   #runClose(client: Client): void {
     client.closeStarted = true;
-    const vm = this.#vmOf(client);
-    const thread = this.#thread(vm, "on_close");
+    const vm = this.#execution.vmOf(client);
+    const thread = this.#execution.thread(vm, "on_close");
     if (thread === undefined) return;
     thread.pushText(String(client.connection.id));
     const reason = client.connection.closeReason;
     if (reason === undefined) thread.pushNil();
     else thread.pushText(reason);
     client.pushConnection(thread);
-    this.#start(client, "on_close", thread);
-  }
-
-  /** A thread with the callback's function on it; `undefined` when the script does not define it. */
-  #thread(vm: Vm, name: CallbackName): LuaState | undefined {
-    const ref = vm.functionRef(name);
-    if (ref === undefined) return undefined;
-    const thread = vm.takeThread();
-    thread.pushRef(ref);
-    return thread;
-  }
-
-  #start(client: Client, name: CallbackName, thread: LuaState): void {
-    client.thread = thread;
-    client.callback = name;
-    this.stats.callbacks[name]!.count++;
-    this.#resume(client, thread, thread.getTop() - 1);
-  }
-
-  #continue(client: Client): void {
-    const thread = client.thread!;
-    client.wait = undefined;
-    setWaiting(thread, false);
-    this.stats.suspended--;
-    this.#resume(client, thread, 0);
-  }
-
-  #resume(client: Client, thread: LuaState, args: number): void {
-    const vm = client.vm!;
-    const { budget } = vm;
-    const before = setCurrent(client);
-    const started = performance.now();
-    budget.enter(thread, started);
-    this.#depth++;
-    const status = thread.resume(args);
-    this.#depth--;
-    budget.leave();
-    setCurrent(before);
-    this.stats.callbacks[client.callback]!.seconds += (performance.now() - started) / 1000;
-
-    if (status === "yield" && client.wait !== undefined) {
-      this.stats.suspended++;
-      setWaiting(thread, true);
-      this.#pause(client);
-      return;
-    }
-    client.thread = undefined;
-    if (status === "ok") {
-      const refused = client.callback === "on_handshake" && thread.type(1) === "boolean" && !thread.toBoolean(1);
-      vm.returnThread(thread);
-      // Last, because the connection may end at once, with its on_close.
-      if (refused) client.connection.close(1008, "refused by the script");
-    } else if (status === "error") {
-      const message = thread.toText(-1) ?? `(error object is a ${thread.type(-1)} value)`;
-      this.#failed(client, client.callback, thread.traceback(message));
-    } else {
-      this.#failed(client, client.callback, thread.traceback("coroutine.yield outside a coroutine"));
-    }
-  }
-
-  /** What a stream client sends while its callback waits stays in its socket, so it slows down by itself. */
-  #pause(client: Client): void {
-    if (this.#options.protocol !== "socket" || client.paused) return;
-    client.paused = true;
-    (client.connection as StreamConnection).pauseReading();
-  }
-
-  #failed(client: Client, name: CallbackName, message: string): void {
-    const stats = this.stats.callbacks[name]!;
-    stats.errors++;
-    if (client.vm!.budget.exceeded) stats.timeouts++;
-    this.#options.host.log.error(`${name} of client ${client.connection.id} failed: ${message}`);
-  }
-
-  // ---- the stream protocol, on the main thread
-
-  #readPackets(client: Client): void {
-    client.inputPending = false;
-    const connection = client.connection as StreamConnection;
-    const { buffer } = connection;
-    while (!connection.dismissed && buffer.length > 0 && buffer.length >= client.wanted) {
-      const length = this.#packetLength(client, connection);
-      if (length === undefined || length === 0) return;
-      if (length > buffer.length) {
-        client.wanted = length;
-        return;
-      }
-      client.wanted = 0;
-      if (!this.#decode(client, buffer.read(length)!)) return;
-      if (client.thread !== undefined) {
-        client.inputPending = buffer.length > 0;
-        return;
-      }
-    }
-  }
-
-  /** What `protocol_input` says; `undefined` when the connection was closed over it. */
-  #packetLength(client: Client, connection: StreamConnection): number | undefined {
-    const vm = this.#vmOf(client);
-    const { L } = vm;
-    L.pushRef(vm.functionRef("protocol_input")!);
-    const buffer = this.#bufferObjectOf(vm);
-    buffer.object.open(connection.buffer);
-    L.pushRef(buffer.ref);
-    client.pushConnection(L);
-    const ok = this.#call(client, "protocol_input", 2);
-    buffer.object.close();
-    const length = L.type(-1) === "number" ? L.toNumber(-1)! : Number.NaN;
-    const found = L.toText(-1) ?? `a ${L.type(-1)}`;
-    L.pop();
-    if (ok && length >= 0 && Number.isInteger(length)) return length;
-    if (ok && length === -1) this.#breakOff(client, "the script found a protocol error (protocol_input answered -1)");
-    else if (ok) {
-      const expected = "protocol_input has to answer a packet length, 0 to wait for more or -1 to close";
-      this.#failed(client, "protocol_input", `${expected}, it answered ${found}`);
-      this.#breakOff(client, "protocol_input failed");
-    } else this.#breakOff(client, "protocol_input failed");
-    return undefined;
-  }
-
-  /** Decodes one packet and runs `on_message` on what comes out; false when the connection was closed over it. */
-  #decode(client: Client, packet: Uint8Array): boolean {
-    const vm = this.#vmOf(client);
-    const { L } = vm;
-    const ref = vm.functionRef("protocol_decode");
-    if (ref !== undefined) L.pushRef(ref);
-    L.pushBytes(packet);
-    if (ref !== undefined) {
-      client.pushConnection(L);
-      if (!this.#call(client, "protocol_decode", 2)) {
-        L.pop();
-        this.#breakOff(client, "protocol_decode failed");
-        return false;
-      }
-    }
-    if (L.type(-1) === "nil") {
-      L.pop();
-      return true;
-    }
-    const thread = this.#thread(vm, "on_message")!;
-    L.moveTo(thread, 1);
-    client.pushConnection(thread);
-    this.#start(client, "on_message", thread);
-    return true;
-  }
-
-  /** Where a packet ends is not known any more, so nothing that follows can be read. */
-  #breakOff(client: Client, reason: string): void {
-    const { connection } = client;
-    connection.closeReason ??= reason;
-    this.#options.host.log.debug(`client ${connection.id} is closed: ${reason}`);
-    (connection as StreamConnection).buffer.clear();
-    connection.close(1002, reason);
-  }
-
-  #encode(L: LuaState, index: number, connection: Connection): Uint8Array | { error: string } {
-    const client = connection.script;
-    if (!(client instanceof Client) || !connection.open) return { error: `connection ${connection.id} has closed` };
-    const vm = this.#vmOf(client);
-    const ref = vm.functionRef("protocol_encode");
-    if (ref === undefined) {
-      const bytes = L.toBytes(index);
-      return bytes ?? { error: `a ${L.type(index)} cannot be sent: the script defines no protocol_encode` };
-    }
-    vm.L.pushRef(ref);
-    L.pushValue(index);
-    if (L !== vm.L) L.moveTo(vm.L, 1);
-    client.pushConnection(vm.L);
-    const ok = this.#call(client, "protocol_encode", 2);
-    const type = vm.L.type(-1);
-    const bytes = ok && type === "string" ? vm.L.toBytes(-1)! : encoder.encode(vm.L.toText(-1));
-    vm.L.pop();
-    if (!ok) return { error: `protocol_encode failed: ${new TextDecoder().decode(bytes).split("\n", 1)}` };
-    if (type === "string" && bytes.length > 0) return bytes;
-    return {
-      error: `protocol_encode answered ${type === "string" ? "an empty string" : `a ${type}`}, expected a string`,
-    };
-  }
-
-  /** Calls the function and `args` arguments on the main thread: one result, or the message of an error that was logged. */
-  #call(client: Client, name: CallbackName, args: number): boolean {
-    const { L, budget } = client.vm!;
-    const stats = this.stats.callbacks[name]!;
-    stats.count++;
-    const before = setCurrent(client);
-    const started = performance.now();
-    budget.enter(L, started);
-    this.#depth++;
-    const status = L.protectedCall(args, 1, true);
-    this.#depth--;
-    budget.leave();
-    setCurrent(before);
-    stats.seconds += (performance.now() - started) / 1000;
-    if (status === "error") this.#failed(client, name, L.toText(-1) ?? "");
-    return status === "ok";
+    this.#execution.start(client, "on_close", thread);
   }
 
   // ---- VMs
 
-  readonly #buffers = new WeakMap<Vm, { object: BufferObject; ref: number }>();
-
-  #bufferObjectOf(vm: Vm): { object: BufferObject; ref: number } {
-    let buffer = this.#buffers.get(vm);
-    if (buffer === undefined) {
-      const object = new BufferObject();
-      buffer = { object, ref: createBufferObject(vm.L, object) };
-      this.#buffers.set(vm, buffer);
-    }
-    return buffer;
-  }
-
-  /** The current VM, unless a callback of this connection still waits in an older one. */
-  #vmOf(client: Client): Vm {
-    if (client.vm !== this.#vm && client.thread === undefined) client.enter(this.#vm);
-    return client.vm!;
-  }
-
   #createVm(files: Map<string, string>): Vm {
-    const encode = (L: LuaState, index: number, connection: Connection) => this.#encode(L, index, connection);
+    const encode = (L: LuaState, index: number, connection: Connection) => this.#stream.encode(L, index, connection);
     return new Vm(this.#options, this.#redis, encode, files);
   }
 
@@ -457,7 +251,7 @@ class Runtime implements Script {
   #replaceVm(files: Map<string, string>): void {
     const { log } = this.#options.host;
     try {
-      this.#vm = this.#createVm(files);
+      this.#execution.vm = this.#createVm(files);
       this.stats.reloads++;
       this.stats.lastReloadError = "";
       log.info(`reloaded ${entryName(this.#options)}`);
@@ -468,40 +262,4 @@ class Runtime implements Script {
       log.error(`the script has changed but does not load, the old one stays: ${message}`);
     }
   }
-}
-
-/** The `headers` and `server` arguments of `on_handshake`. */
-function pushHandshake(L: LuaState, handshake: Handshake): void {
-  L.newTable();
-  for (const [name, value] of Object.entries(handshake.headers)) {
-    L.pushText(name);
-    L.pushText(value);
-    L.rawSet(-3);
-  }
-  // Names arrive in lower case; a script may write them as they are usually written.
-  L.newTable();
-  L.pushFunction(findHeader);
-  L.setField(-2, "__index");
-  L.setMetatable(-2);
-  L.newTable();
-  for (const [key, value] of [
-    ["Method", handshake.method],
-    ["RequestUri", handshake.requestUri],
-    ["ServerProtocol", handshake.serverProtocol],
-    ["Host", handshake.host],
-    ["RemoteAddr", handshake.remoteAddr],
-  ] as const) {
-    L.pushText(value);
-    L.rawSetField(-2, key);
-  }
-}
-
-function findHeader(L: LuaState): number {
-  const name = L.toText(2);
-  if (name === undefined) L.pushNil();
-  else {
-    L.pushText(name.toLowerCase());
-    L.rawGet(1);
-  }
-  return 1;
 }

@@ -63,14 +63,16 @@ test.each([
     "resulting string too large",
   ],
   ['local s = "x" while true do s = s .. s end', "MiB of memory|too long"],
-  ["local t = {} for i = 1, 1e8 do t[i] = i end", "MiB of memory"],
   ["local t = {} for i = 1, 1e8 do t[i] = {} end", "MiB of memory"],
-  ['local t = {} for i = 1, 1e8 do t["k" .. i] = i end', "MiB of memory"],
   ['local t = {} for i = 1, 1e5 do t[i] = ("x"):rep(1000) .. i end', "MiB of memory"],
   ['local t = {} while true do pcall(function() t[#t + 1] = ("x"):rep(1e6) end) end', "MiB of memory"],
-])("too large: %s", (chunk, reason) => {
-  expect(stopped(chunk, 30_000).log).toMatch(new RegExp(reason));
-});
+])(
+  "too large: %s",
+  (chunk, reason) => {
+    expect(stopped(chunk, 30_000).log).toMatch(new RegExp(reason));
+  },
+  60_000,
+);
 
 test("garbage alone does not stop a script", () => {
   const scripted = new Scripted(LOADER, { maxExecTime: () => 30_000 });
