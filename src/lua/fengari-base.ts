@@ -28,13 +28,15 @@ replaceStrings();
 const LARGE = 1024 * 1024;
 /** Longest string the `..` operator may make, in bytes. */
 const LONGEST = 64 * LARGE;
+const TOO_LONG = new TextEncoder().encode("resulting string too large");
 
 function replaceStrings(): void {
   lstring.TString = LuaString;
   lstring.luaS_bless = function bless(state: { hookcount: number } | null, bytes: Uint8Array) {
     // The next instruction calls the count hook: a script could make gigabytes before it is due.
     if (state !== null && bytes.length > LARGE) {
-      if (bytes.length > LONGEST) throw new RangeError(`a string of ${bytes.length} bytes is too long`);
+      // Loaded here because it must not be loaded before the strings are in place.
+      if (bytes.length > LONGEST) require("fengari/src/ldebug.js").luaG_runerror(state, TOO_LONG);
       state.hookcount = 1;
     }
     return new LuaString(bytes, undefined);

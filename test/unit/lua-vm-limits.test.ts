@@ -62,7 +62,7 @@ test.each([
     'string.format(("%s"):rep(90), table.unpack((function() local t, s = {}, ("x"):rep(1e6) for i = 1, 90 do t[i] = s end return t end)()))',
     "resulting string too large",
   ],
-  ['local s = "x" while true do s = s .. s end', "MiB of memory|too long"],
+  ['local s = "x" while true do s = s .. s end', "MiB of memory|string too large"],
   ["local t = {} for i = 1, 1e8 do t[i] = {} end", "MiB of memory"],
   ['local t = {} for i = 1, 1e5 do t[i] = ("x"):rep(1000) .. i end', "MiB of memory"],
   ['local t = {} while true do pcall(function() t[#t + 1] = ("x"):rep(1e6) end) end', "MiB of memory"],
