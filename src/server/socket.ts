@@ -22,6 +22,8 @@ export class SocketConnection extends ServerConnection implements StreamConnecti
   /** While the script works on one chunk, what it sends is gathered here and written at once. */
   #corked: Uint8Array[] | undefined = undefined;
   #paused = false;
+  /** The client sends no more. */
+  #peerEnded = false;
 
   constructor(id: number, remoteAddr: string, port: SocketPort, socket: ClientSocket) {
     super(id, remoteAddr, port);
@@ -102,8 +104,15 @@ export class SocketConnection extends ServerConnection implements StreamConnecti
     this.#corked = undefined;
   }
 
+  onPeerEnd(): void {
+    this.#peerEnded = true;
+  }
+
+  /** Ends this half; what the client still sends is read and dropped, as a reset would take back what was sent to it. */
   protected override finish(): void {
-    this.#socket?.end();
+    if (this.#peerEnded) this.#socket?.end();
+    else this.#socket?.shutdown();
+    if (this.#paused) this.resumeReading();
   }
 
   protected override terminate(): void {
@@ -244,8 +253,12 @@ export class SocketPort extends Port {
   /** The client sends no more: what it asked for is answered, then this side ends too. */
   #ended(socket: ClientSocket): void {
     const connection = socket.data;
-    if (connection === undefined) socket.end();
-    else this.end(connection);
+    if (connection === undefined) {
+      socket.end();
+      return;
+    }
+    connection.onPeerEnd();
+    this.end(connection);
   }
 
   #tooLarge(connection: SocketConnection): void {

@@ -166,6 +166,17 @@ describe("closing by the script", () => {
     expect(await whole(client)).toEqual({ lines: [], err: null });
   });
 
+  test("also when the client is still sending", async () => {
+    const client = await line();
+    client.socket.write("close\n");
+    client.socket.write("x".repeat(8 << 20));
+    await client.end();
+    expect(client.failed).toBeUndefined();
+    await client.is("bye\n");
+    client.socket.end();
+    expect(await whole(client)).toEqual({ lines: [], err: null });
+  });
+
   test("a client that never ends its own half is let go all the same", async () => {
     const client = await line();
     client.socket.write("close\n");
