@@ -17,10 +17,8 @@ import type { Log, OwnLog } from "./log.ts";
 import { loadScript } from "./lua/runtime.ts";
 import type { Script } from "./lua/script.ts";
 import { Mesh } from "./mesh/mesh.ts";
-import { createEngineMetrics } from "./metrics/engine-metrics.ts";
 import type { MetricSet } from "./metrics/metric-set.ts";
 import { SendTimer } from "./metrics/send-timer.ts";
-import { sumMetrics } from "./metrics/sum-metrics.ts";
 import type { RunningNode } from "./node.ts";
 import { CenterClient } from "./registry/center-client.ts";
 import { RedisRegistry } from "./registry/redis.ts";
@@ -92,7 +90,7 @@ class Engine implements RunningNode {
   readonly #api: ApiServer;
   readonly #sweeper: Sweeper;
   readonly #throttled: ThrottledLog;
-  readonly #metrics: MetricSet;
+  #metrics: Promise<MetricSet> | undefined;
   readonly #sendTimer = new SendTimer(SEND_WINDOW.seconds, SEND_WINDOW.parts);
   #servers: Server[] = [];
   #members: NodeRecord[] = [];
@@ -148,18 +146,7 @@ class Engine implements RunningNode {
       extraRoutes: consoleRoutes(() => this.#consoleState()),
       log,
     });
-    this.#metrics = createEngineMetrics({
-      version: VERSION,
-      ports: () => this.#servers.map(({ port }) => port),
-      sendDurations: () => this.#sendTimer.durations(),
-      channels: () => this.#hub.channelCount,
-      topics: () => this.#queues.stats(),
-      scripts: () => this.#servers.map(({ label, script }) => ({ entry: label, stats: script.stats })),
-      mesh: () => this.#mesh.stats,
-      registry: () => this.#registry,
-      api: () => this.#api.stats,
-    });
-    supervisorLink?.offerMetrics(() => this.#metrics.json());
+    supervisorLink?.offerMetrics(async () => (await this.#metricSet()).json());
   }
 
   /** In the order in which each step needs the one before; the ports let clients in last, when the number is known. */
@@ -189,6 +176,7 @@ class Engine implements RunningNode {
       port.accepting = true;
       this.#log.info(`start the protocol server ${label} (${engine.servers[index]?.bind}:${listening})`);
     }
+    setTimeout(() => void this.#metricSet());
   }
 
   async stop(): Promise<void> {
@@ -339,8 +327,28 @@ class Engine implements RunningNode {
     };
   }
 
+  /** Loaded when the engine serves already: the library would take a quarter of the start. */
+  #metricSet(): Promise<MetricSet> {
+    this.#metrics ??= import("./metrics/engine-metrics.ts").then(({ createEngineMetrics }) =>
+      createEngineMetrics({
+        version: VERSION,
+        ports: () => this.#servers.map(({ port }) => port),
+        sendDurations: () => this.#sendTimer.durations(),
+        channels: () => this.#hub.channelCount,
+        topics: () => this.#queues.stats(),
+        topicsRefused: () => this.#queues.topicsRefused,
+        scripts: () => this.#servers.map(({ label, script }) => ({ entry: label, stats: script.stats })),
+        mesh: () => this.#mesh.stats,
+        registry: () => this.#registry,
+        api: () => this.#api.stats,
+      }),
+    );
+    return this.#metrics;
+  }
+
   async #metricsText(): Promise<string> {
-    if (supervisorLink === undefined) return this.#metrics.text();
+    if (supervisorLink === undefined) return (await this.#metricSet()).text();
+    const { sumMetrics } = await import("./metrics/sum-metrics.ts");
     return sumMetrics(await supervisorLink.collectMetrics());
   }
 }

@@ -145,7 +145,10 @@ class Worker {
     if (!this.#hasStarted) this.#started.reject(new UserError(`${name} ended while starting (${how})`));
     if (!this.#hasStarted || this.#stopping) return;
     this.#pause = livedMs < SHORT_LIFE_MS ? Math.min(Math.max(this.#pause * 2, PAUSE_MS), MAX_PAUSE_MS) : 0;
-    this.#log.error(`${name} ended (${how}), another is started${this.#pause ? ` in ${this.#pause / 1000} s` : ""}`);
+    const next = `another is started${this.#pause ? ` in ${this.#pause / 1000} s` : ""}`;
+    // Code 0 is a drain that somebody asked this one worker for, as in a rolling restart.
+    if (how === 0) this.#log.info(`${name} has drained, ${next}`);
+    else this.#log.error(`${name} ended (${how}), ${next}`);
     this.#restart = setTimeout(() => this.#spawn(), this.#pause);
   }
 }

@@ -167,6 +167,7 @@ export class Queues {
   readonly #topics = new Map<string, Topic>();
   readonly #limits: QueueLimits;
   #held = 0;
+  #topicsRefused = 0;
 
   constructor(limits: QueueLimits) {
     this.#limits = limits;
@@ -262,6 +263,11 @@ export class Queues {
     topic.pump();
   }
 
+  /** Messages and sizes refused because there were `maxTopics` already. */
+  get topicsRefused(): number {
+    return this.#topicsRefused;
+  }
+
   stats(): Map<string, TopicStats> {
     const stats = new Map<string, TopicStats>();
     for (const topic of this.#topics.values()) {
@@ -287,6 +293,7 @@ export class Queues {
     const known = this.#topics.get(name);
     if (known?.held) return known;
     if (this.#held >= this.#limits.maxTopics) {
+      this.#topicsRefused++;
       return { error: `too many topics: ${this.#limits.maxTopics} exist already (engine.luavm.queue.maxTopics)` };
     }
     const topic = this.#topic(name);

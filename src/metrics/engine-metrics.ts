@@ -24,6 +24,8 @@ export interface EngineSources {
   sendDurations(): readonly Durations[];
   channels(): number;
   topics(): ReadonlyMap<string, TopicStats>;
+  /** Messages refused because there were `maxTopics` already. */
+  topicsRefused(): number;
   /** `entry` is the script's path as configured. */
   scripts(): readonly { entry: string; stats: ScriptStats }[];
   mesh(): MeshStats;
@@ -75,7 +77,7 @@ function addServers(metrics: MetricSet, { ports, sendDurations, channels, mesh }
   metrics.gauge("connmix_engine_channels", "Channels with subscribers on this engine", [], () => [[channels()]]);
 }
 
-function addQueues(metrics: MetricSet, { topics }: EngineSources): void {
+function addQueues(metrics: MetricSet, { topics, topicsRefused }: EngineSources): void {
   function* samples(field: keyof TopicStats): Iterable<Sample> {
     let count = 0;
     for (const [topic, stats] of topics()) yield [stats[field], { topic: count++ < MAX_TOPICS ? topic : "other" }];
@@ -90,6 +92,9 @@ function addQueues(metrics: MetricSet, { topics }: EngineSources): void {
   counter("pushed", "Messages pushed by scripts", "pushed");
   counter("popped", "Messages handed to consumers", "popped");
   counter("rejected", "Messages refused because the topic was full", "rejected");
+  metrics.counter("connmix_engine_queue_topics_refused_total", "Messages refused for one topic too many", [], () => [
+    [topicsRefused()],
+  ]);
 }
 
 function addScripts(metrics: MetricSet, { scripts }: EngineSources): void {

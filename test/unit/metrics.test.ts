@@ -33,6 +33,7 @@ function sources(overrides: Partial<EngineSources> = {}): EngineSources {
     sendDurations: () => [],
     channels: () => 9,
     topics: () => new Map([["foo", { depth: 3, size: 2000, consumers: 1, pushed: 10, popped: 7, rejected: 1 }]]),
+    topicsRefused: () => 0,
     scripts: () => [
       {
         entry: "lua/entry.lua",
