@@ -5,7 +5,7 @@ import { connect, connectAll, encode, type Wire } from "./wire.ts";
 const REACH_TIMEOUT_MS = 10_000;
 const REACH_RETRY_MS = 100;
 
-/** Starts the load, once a publish has been seen to reach every subscriber. */
+/** Starts the load, once a publish has been seen to reach every subscriber. The next one follows when one has reached them all. */
 export async function fanout(load: FanoutLoad, tally: Tally): Promise<void> {
   const publisher = await connect(load.publisher);
   const wires = await connectAll(load.targets, load.subscribers);
@@ -13,22 +13,25 @@ export async function fanout(load: FanoutLoad, tally: Tally): Promise<void> {
   const publish = encode(load.publisher, load.publish);
   await reachAll(wires, publisher, publish, tally);
 
-  const sentAt = new Float64Array(load.inFlight).fill(performance.now());
-  let oldest = 0;
-  let waiting = 0;
-  const delivered = (_: Wire, packets: number) => {
+  const { inFlight, subscribers } = load;
+  const sentAt = new Float64Array(inFlight).fill(performance.now());
+  /** How many subscribers have received each of the publishes under way, and how many publishes each subscriber has. */
+  const reached = new Uint32Array(inFlight);
+  const received = new Float64Array(subscribers);
+  const delivered = (wire: Wire, packets: number) => {
     tally.messages += packets;
-    waiting += packets;
-    if (waiting < load.subscribers) return;
-    waiting -= load.subscribers;
-    const now = performance.now();
-    tally.latency.add((now - sentAt[oldest]!) * 1000);
-    sentAt[oldest] = now;
-    if (++oldest === load.inFlight) oldest = 0;
-    publisher.write(publish);
+    for (let i = 0; i < packets; i++) {
+      const slot = received[wire.number]!++ % inFlight;
+      if (++reached[slot]! < subscribers) continue;
+      reached[slot] = 0;
+      const now = performance.now();
+      tally.latency.add((now - sentAt[slot]!) * 1000);
+      sentAt[slot] = now;
+      publisher.write(publish);
+    }
   };
   for (const wire of wires) wire.onPackets = delivered;
-  for (let i = 0; i < load.inFlight; i++) publisher.write(publish);
+  for (let i = 0; i < inFlight; i++) publisher.write(publish);
 }
 
 /** Engines learn of each other's subscribers a moment after they came: publishes until one has reached them all. */

@@ -81,7 +81,7 @@ export interface Assignment {
 /** What runs before the measuring. */
 export interface Warmup {
   seconds: number;
-  /** It goes on until there were as many: code is compiled by how often it ran, however slow the machine. */
+  /** It goes on until there were as many for each of the server's processes: code is compiled by how often it ran, however slow the machine. */
   messages: number;
 }
 

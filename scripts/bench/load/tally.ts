@@ -26,14 +26,15 @@ export class Tally {
     return Promise.race([this.#failed.promise, this.#window(pids, warmup, seconds)]);
   }
 
-  async #warmUp({ seconds, messages }: Warmup): Promise<void> {
-    const limit = performance.now() + WARMUP_LIMIT_MS;
+  /** Every one of the processes compiles its code for itself. */
+  async #warmUp({ seconds, messages }: Warmup, processes: number): Promise<void> {
+    const limit = performance.now() + WARMUP_LIMIT_MS * processes;
     await Bun.sleep(seconds * 1000);
-    while (this.messages < messages && performance.now() < limit) await Bun.sleep(WARMUP_LOOK_MS);
+    while (this.messages < messages * processes && performance.now() < limit) await Bun.sleep(WARMUP_LOOK_MS);
   }
 
   async #window(pids: readonly number[], warmup: Warmup, seconds: number): Promise<Measurement> {
-    await this.#warmUp(warmup);
+    await this.#warmUp(warmup, pids.length);
     const serverBefore = cpuSeconds(pids);
     const clientBefore = process.cpuUsage();
     const start = performance.now();
