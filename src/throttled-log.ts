@@ -4,7 +4,7 @@ const INTERVAL = 10_000;
 const MAX_KINDS = 1000;
 
 /**
- * Warnings that clients and peers can cause again and again: of each kind at most `lines` in ten seconds; the next one after
+ * Log lines that clients and peers can cause again and again: of each kind at most `lines` in ten seconds; the next one after
  * that says how many were left out. The metrics count all of them.
  */
 export class ThrottledLog {
@@ -18,6 +18,14 @@ export class ThrottledLog {
   }
 
   warn(kind: string, message: string): void {
+    this.#write("warn", kind, message);
+  }
+
+  error(kind: string, message: string): void {
+    this.#write("error", kind, message);
+  }
+
+  #write(level: "warn" | "error", kind: string, message: string): void {
     const now = performance.now();
     let entry = this.#kinds.get(kind);
     let skipped = 0;
@@ -29,6 +37,6 @@ export class ThrottledLog {
       this.#kinds.set(kind, entry);
     }
     entry.lines++;
-    if (entry.lines <= this.#lines) this.#log.warn(skipped > 0 ? `${message} (${skipped} more like this)` : message);
+    if (entry.lines <= this.#lines) this.#log[level](skipped > 0 ? `${message} (${skipped} more like this)` : message);
   }
 }

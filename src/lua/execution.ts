@@ -1,10 +1,13 @@
-import type { Log } from "../log.ts";
+import type { ThrottledLog } from "../throttled-log.ts";
 import type { Client } from "./client.ts";
 import { setWaiting } from "./coroutines.ts";
 import type { ScriptStats } from "./script.ts";
 import type { LuaState } from "./state.ts";
 import type { CallbackName, Vm } from "./vm.ts";
 import { setCurrent } from "./wait.ts";
+
+/** Characters of an error that go to the log; a script may raise one of any length. */
+const MAX_ERROR = 8192;
 
 /** Runs a script's Lua: callbacks in coroutines, the functions of a stream protocol on the main thread. Errors are logged here. */
 export class Execution {
@@ -16,7 +19,7 @@ export class Execution {
   constructor(
     vm: Vm,
     private readonly stats: ScriptStats,
-    private readonly log: Log,
+    private readonly failures: ThrottledLog,
   ) {
     this.vm = vm;
   }
@@ -92,7 +95,10 @@ export class Execution {
     const stats = this.stats.callbacks[name]!;
     stats.errors++;
     if (client.vm!.budget.exceeded) stats.timeouts++;
-    this.log.error(`${name} of client ${client.connection.id} failed: ${message}`);
+    const bounded = message.length > MAX_ERROR ? `${message.slice(0, MAX_ERROR)}…` : message;
+    const end = bounded.indexOf("\n");
+    const kind = `${name} ${end < 0 ? bounded : bounded.slice(0, end)}`;
+    this.failures.error(kind, `${name} of client ${client.connection.id} failed: ${bounded}`);
   }
 
   /** Calls the function and `args` arguments on the main thread: one result, or the message of an error that was logged. */

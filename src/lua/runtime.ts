@@ -1,4 +1,5 @@
 import type { Connection, Payload } from "../hub/connection.ts";
+import { ThrottledLog } from "../throttled-log.ts";
 import { Client } from "./client.ts";
 import { endContextWaits } from "./context-wait.ts";
 import { Execution } from "./execution.ts";
@@ -10,6 +11,9 @@ import type { Handshake, Script, ScriptOptions, ScriptStats, StreamConnection } 
 import type { LuaState } from "./state.ts";
 import { StreamProtocol } from "./stream-protocol.ts";
 import { CALLBACKS, entryName, Vm } from "./vm.ts";
+
+/** Log lines for one error of a script in ten seconds; a callback that fails fails for every message. */
+const LINES_OF_A_KIND = 20;
 
 /** Loads an entry script. Throws a UserError, `script:line: message`, when it cannot serve connections. */
 export function loadScript(options: ScriptOptions): Script {
@@ -25,6 +29,7 @@ class Runtime implements Script {
   readonly #reload: Reload;
   readonly #execution: Execution;
   readonly #stream: StreamProtocol;
+  readonly #throttled: ThrottledLog;
   /** Connections whose turn came while Lua was running. */
   #scheduled: Client[] = [];
 
@@ -40,8 +45,9 @@ class Runtime implements Script {
       suspended: 0,
     };
     this.#redis = new RedisPools(options.host.redis);
+    this.#throttled = new ThrottledLog(options.host.log, LINES_OF_A_KIND);
     const files = new Map<string, string>();
-    this.#execution = new Execution(this.#createVm(files), this.stats, options.host.log);
+    this.#execution = new Execution(this.#createVm(files), this.stats, this.#throttled);
     this.#stream = new StreamProtocol(this.#execution, options.host.log);
     this.#reload = new Reload(options.byteCodeExpires, files, (read) => this.#replaceVm(read));
   }
@@ -126,7 +132,8 @@ class Runtime implements Script {
     }
     this.stats.mailboxOverflows++;
     const { connection, mailbox } = client;
-    this.#options.host.log.warn(
+    this.#throttled.warn(
+      "mailbox",
       `client ${connection.id} is closed: ${mailbox.length} messages (${mailbox.bytes} bytes) wait for its ${client.callback}, ` +
         `the limit is ${limit.messages} messages or ${limit.bytes} bytes`,
     );
