@@ -6,7 +6,7 @@ import { consoleRoutes } from "./console/console.ts";
 import { Certificate } from "./listen/certificate.ts";
 import { RemoteAddress } from "./listen/remote-address.ts";
 import type { OwnLog } from "./log.ts";
-import { createCenterMetrics } from "./metrics/center-metrics.ts";
+import type { MetricSet } from "./metrics/metric-set.ts";
 import type { RunningCenter } from "./node.ts";
 import { CenterServer } from "./registry/center-server.ts";
 import type { NodeRecord } from "./registry/registry.ts";
@@ -32,12 +32,19 @@ export async function startCenter(loaded: LoadedConfig, log: OwnLog): Promise<Ru
   registry.onMembers = (list) => {
     members = list;
   };
-  const metrics = createCenterMetrics({
-    version: VERSION,
-    channels: () => members.reduce((sum, member) => sum + (member.load?.channels ?? 0), 0),
-    clients: () => members.reduce((sum, member) => sum + (member.load?.clients ?? 0), 0),
-    engineNodes: () => members.length,
-  });
+  let loading: Promise<MetricSet> | undefined;
+  // Loaded when the center serves already: the library would take a quarter of the start.
+  const metrics = () => {
+    loading ??= import("./metrics/center-metrics.ts").then(({ createCenterMetrics }) =>
+      createCenterMetrics({
+        version: VERSION,
+        channels: () => members.reduce((sum, member) => sum + (member.load?.channels ?? 0), 0),
+        clients: () => members.reduce((sum, member) => sum + (member.load?.clients ?? 0), 0),
+        engineNodes: () => members.length,
+      }),
+    );
+    return loading;
+  };
   const access = new Access(config.access.users);
   const api = new ApiServer({
     ...center.apiServer,
@@ -48,7 +55,12 @@ export async function startCenter(loaded: LoadedConfig, log: OwnLog): Promise<Ru
     limits: center.apiServer,
     access,
     allowedOrigins: [],
-    status: { version: VERSION, nodes: () => members, metrics: () => metrics.text(), ready: () => undefined },
+    status: {
+      version: VERSION,
+      nodes: () => members,
+      metrics: async () => (await metrics()).text(),
+      ready: () => undefined,
+    },
     extraRoutes: consoleRoutes(() => ({
       node: {
         id: "center",
