@@ -38,7 +38,7 @@ const LIMITS: MeshLimits = {
 
 /** What a queue message's frame has beside its data: two numbers and a topic of 1,024 characters. */
 const MESSAGE_OVERHEAD = 4096;
-/** Milliseconds that `stop` waits for peers to take what is still to be sent. */
+/** Milliseconds that `stop` waits for peers to take what is still to be sent, and to confirm it. */
 const STOP_PATIENCE = 1000;
 
 export interface MeshOptions {
@@ -197,7 +197,7 @@ export class Mesh implements Operations {
     this.#assignNumbers();
   }
 
-  /** Sends what is still to be sent, for a second at most, and closes all links. */
+  /** Sends what is still to be sent and waits until queued messages are confirmed, for a second at most; closes all links. */
   async stop(): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
@@ -205,10 +205,10 @@ export class Mesh implements Operations {
     for (const dialer of this.#dialers.values()) dialer.stop();
     this.#door.close();
     const deadline = performance.now() + STOP_PATIENCE;
-    for (const { link } of this.#all()) {
-      link?.flush();
-      while (link !== undefined && !link.closed && link.writer.waiting > 0 && performance.now() < deadline)
-        await Bun.sleep(5);
+    for (const peer of this.#all()) {
+      peer.link?.flush();
+      // Confirmed, not only sent: what a peer has not read yet may go down with the socket when this process ends.
+      while (peer.link !== undefined && peer.unfinished && performance.now() < deadline) await Bun.sleep(5);
     }
     for (const peer of this.#all()) peer.stop();
   }

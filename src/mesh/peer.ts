@@ -76,6 +76,11 @@ export class Peer {
     return this.#ready;
   }
 
+  /** Whether something is still to be sent, or queued messages have not been confirmed. */
+  get unfinished(): boolean {
+    return (this.link?.writer.waiting ?? 0) > 0 || this.queues.unconfirmed > 0;
+  }
+
   get stats(): PeerStats {
     const { link } = this;
     return {

@@ -296,3 +296,18 @@ test("an engine that stops gives back what it holds", async () => {
   a.mesh.consume("jobs", other);
   expect(other.numbers).toEqual(numbers(10, 300));
 });
+
+test("an engine that stops waits until what it has handed over is confirmed", async () => {
+  const { a, b, proxy } = await linkedByProxy();
+  const consumer = new MemoryConsumer();
+  b.mesh.consume("jobs", consumer);
+  await until(() => a.queues.stats().get("jobs")?.consumers === 1, "the peer takes part");
+  proxy.hold("backward");
+  pushNumbers(a, "jobs", 0, 10);
+  await until(() => consumer.got.length === 10, "all have come");
+  const stopped = a.mesh.stop();
+  expect(a.peer(b)).toMatchObject({ queueUnconfirmed: 10, up: true });
+  proxy.release();
+  await stopped;
+  expect(a.peer(b)).toMatchObject({ queueUnconfirmed: 0, up: false });
+});
