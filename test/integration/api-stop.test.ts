@@ -41,3 +41,19 @@ test("an answer that does not come holds a stopping engine up for a short time o
   expect((await asking.closed).code).toBe(1001);
   expect(performance.now() - started).toBeLessThan(4000);
 });
+
+test("what is pushed while a consumer is being closed stays in its topic", async () => {
+  const engine = await ApiEngine.start();
+  const consumer = await engine.backend();
+  consumer.sendJson({ method: "queue.consume", params: ["foo"], id: 1 });
+  expect(await consumer.json()).toMatchObject({ id: 1, error: null });
+  engine.mesh.push(1, "foo", "1");
+  const stopped = engine.api.stop();
+  engine.mesh.push(1, "foo", "2");
+  expect(await consumer.json()).toMatchObject({ result: { data: 1 } });
+  expect((await consumer.closed).code).toBe(1001);
+  expect(consumer.pending).toBe(0);
+  expect(engine.queues.stats().get("foo")?.depth).toBe(1);
+  await stopped;
+  await engine.stop();
+});

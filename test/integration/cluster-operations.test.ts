@@ -129,28 +129,26 @@ test("a publish goes to the engines that have subscribers only, in the publisher
 test("a consumer on one engine gets what clients of all engines push, and several share it", () =>
   withCluster("redis", 3, (cluster) =>
     withBackends(cluster, async (backends, clients) => {
-      const got: number[][][] = [];
-      const consumers = backends.map((backend, at) => {
-        got[at] = [[], [], []];
-        return backend.consume<{ from: number; n: number }>("work", ({ data }) => {
-          got[at]![data.from]!.push(data.n);
+      const got: number[][][] = backends.map(() => [[], [], []]);
+      const consume = async (at: number) => {
+        const consumer = backends[at]!.consume<{ from: number; n: number }>("work", ({ data: { from, n } }) => {
+          got[at]![from]!.push(n);
         });
-      });
-      // The last engine's consumer is the only one at first.
-      await Promise.all(consumers.map(({ ready }) => ready));
-      await Promise.all(consumers.slice(0, 2).map((consumer) => consumer.stop()));
+        await consumer.ready;
+      };
+      await consume(2);
       for (let n = 0; n < 500; n++) {
         for (const [from, { socket }] of clients.entries()) socket.send(`push work {"from":${from},"n":${n}}`);
       }
       const all = Array.from({ length: 500 }, (_, n) => n);
       await eventually(() => expect(got[2]).toEqual([all, all, all]));
 
-      const sharing = backends.slice(0, 2).map((backend, at) =>
-        backend.consume<{ from: number; n: number }>("work", ({ data }) => {
-          got[at]![data.from]!.push(data.n);
-        }),
-      );
-      await Promise.all(sharing.map(({ ready }) => ready));
+      await Promise.all([consume(0), consume(1)]);
+      await eventually(async () => {
+        for (const { apiPort } of cluster.engines) {
+          expect(metric(await scrape(apiPort), "connmix_engine_queue_consumers", 'topic="work"')).toBe(3);
+        }
+      });
       for (let n = 500; n < 1100; n++) {
         for (const [from, { socket }] of clients.entries()) socket.send(`push work {"from":${from},"n":${n}}`);
       }

@@ -5,14 +5,13 @@ import type { Connmix } from "./connmix.ts";
  * and goes on. It delivers numbered messages to a topic one after the other, each once the last one was confirmed.
  */
 export class RoamingClient {
-  /** The numbers heard on the channel, over all connections. */
-  readonly heard: number[] = [];
+  /** The numbers heard on the channel, connection by connection. */
+  readonly heard: number[][] = [];
   readonly confirmed: number[] = [];
   /** Sent on a connection that ended before the answer: it may or may not have arrived. */
   readonly uncertain: number[] = [];
   readonly closeCodes: number[] = [];
   refused = 0;
-  connections = 0;
   readonly #name: string;
   readonly #engines: () => Connmix[];
   #socket: WebSocket | undefined;
@@ -45,7 +44,7 @@ export class RoamingClient {
     this.#socket = socket;
     socket.onopen = () => {
       open = true;
-      this.connections++;
+      this.heard.push([]);
       socket.send("subscribe news");
     };
     socket.onmessage = ({ data }) => this.#receive(data);
@@ -67,7 +66,7 @@ export class RoamingClient {
       this.#waitingFor = undefined;
       setTimeout(() => this.#deliver(), 2);
     } else {
-      this.heard.push(Number(text));
+      this.heard.at(-1)!.push(Number(text));
     }
   }
 
