@@ -31,6 +31,7 @@ const STYLE = `
 const WHAT = {
   cpu: (row: RowResult) => `server CPU per ${row.unit}`,
   throughput: (row: RowResult) => `${row.unit}s a second, longer is better`,
+  capacity: (row: RowResult) => `${row.unit}s per CPU second of the busiest process`,
   memory: (row: RowResult) => `server memory per ${row.unit}`,
   latency: () => "median time",
 };
@@ -93,6 +94,7 @@ function format(row: RowResult, shown: number): string {
     case "memory":
       return kibibytes(shown);
     case "throughput":
+    case "capacity":
       return count(shown);
   }
 }

@@ -13,15 +13,18 @@ function stat(pid: number): string[] | undefined {
   }
 }
 
-/** User and system time these processes have used, all threads, in seconds. */
-export function cpuSeconds(pids: readonly number[]): number {
-  let ticks = 0;
-  for (const pid of pids) {
+/** User and system time each of these processes has used, all threads, in seconds. */
+export function cpuSeconds(pids: readonly number[]): number[] {
+  return pids.map((pid) => {
     const fields = stat(pid);
     if (fields === undefined) throw new Error(`process ${pid} is gone: it was to be measured`);
-    ticks += Number(fields[11]) + Number(fields[12]);
-  }
-  return ticks / TICKS_PER_SECOND;
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  });
+}
+
+/** What each of these processes has used since `cpuSeconds` was `before`. */
+export function cpuSecondsSince(before: readonly number[], pids: readonly number[]): number[] {
+  return cpuSeconds(pids).map((used, i) => used - before[i]!);
 }
 
 /** Resident memory of these processes, in bytes. */

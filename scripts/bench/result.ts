@@ -7,6 +7,8 @@ export interface Figures {
   /** Server CPU per message, µs. */
   cpuMicros: number;
   perSecond: number;
+  /** Messages in a second of the busiest process's CPU. */
+  capacity: number;
   /** µs; 0 where the load has no latency. */
   p50: number;
   p99: number;
@@ -52,16 +54,18 @@ export interface Report {
 
 const BUSY = 0.9;
 
-/** The figure a row is judged by. Smaller is better, except for throughput. */
+/** The figure a row is judged by. Smaller is better, unless `moreIsBetter`. */
 export function value(
   figure: Figure,
-  measured: { cpuMicros: number; perSecond: number; p50: number; bytesPerConnection?: number },
+  measured: Pick<Figures, "cpuMicros" | "perSecond" | "capacity" | "p50" | "bytesPerConnection">,
 ): number {
   switch (figure) {
     case "cpu":
       return measured.cpuMicros;
     case "throughput":
       return measured.perSecond;
+    case "capacity":
+      return measured.capacity;
     case "latency":
       return measured.p50;
     case "memory":
@@ -69,10 +73,19 @@ export function value(
   }
 }
 
+function moreIsBetter(figure: Figure): boolean {
+  return figure === "throughput" || figure === "capacity";
+}
+
+function serverCpu({ serverCpuSeconds }: Measurement): number {
+  return serverCpuSeconds.reduce((sum, used) => sum + used, 0);
+}
+
 function single(round: Measurement) {
   return {
-    cpuMicros: (round.serverCpuSeconds / round.messages) * 1e6,
+    cpuMicros: (serverCpu(round) / round.messages) * 1e6,
     perSecond: round.messages / round.seconds,
+    capacity: round.messages / Math.max(...round.serverCpuSeconds),
     p50: round.p50,
     bytesPerConnection: round.bytesPerConnection,
   };
@@ -90,6 +103,7 @@ export function figures(
   return {
     cpuMicros: of((round) => single(round).cpuMicros),
     perSecond: of((round) => single(round).perSecond),
+    capacity: of((round) => single(round).capacity),
     p50: of((round) => round.p50),
     p99: of((round) => round.p99),
     ...(Number.isNaN(memory) ? {} : { bytesPerConnection: memory }),
@@ -100,7 +114,7 @@ export function figures(
     ),
     clientBound:
       of((round) => round.clientCpuSeconds / round.seconds) > BUSY &&
-      of((round) => round.serverCpuSeconds / round.seconds) < BUSY,
+      of((round) => serverCpu(round) / round.seconds) < BUSY,
   };
 }
 
@@ -124,7 +138,7 @@ export function rowResult(row: Row, contenders: ContenderResult[]): RowResult {
   const worst = Math.max(...ours.map((measured) => value(figure, measured)));
   const ahead = contenders.filter(({ role, figures }) => {
     if (role !== "peer" || figures === undefined || ours.length === 0) return false;
-    return figure === "throughput" ? value(figure, figures) > worst : value(figure, figures) < worst;
+    return moreIsBetter(figure) ? value(figure, figures) > worst : value(figure, figures) < worst;
   });
   return {
     id,

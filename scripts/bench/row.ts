@@ -11,8 +11,12 @@ export interface Contender {
   load: (server: Running) => Load;
 }
 
-/** What a row is judged by. `cpu`: server CPU µs per message. `throughput`: messages a second. `memory`: bytes per connection. `latency`: median µs. */
-export type Figure = "cpu" | "throughput" | "memory" | "latency";
+/**
+ * What a row is judged by. `cpu`: server CPU µs per message. `throughput`: messages a second. `capacity`: messages in a second of
+ * the busiest process's CPU, which is what several processes come to where each has a core. `memory`: bytes per connection.
+ * `latency`: median µs.
+ */
+export type Figure = "cpu" | "throughput" | "capacity" | "memory" | "latency";
 
 /** What connmix is to reach: at most or at least this ratio to the first contender, or at most this figure. */
 export type Reach = { ratioAtMost: number } | { ratioAtLeast: number } | { atMost: number };

@@ -49,6 +49,7 @@ function line(row: RowResult, { name, figures, absent, failed }: ContenderResult
   if (figures === undefined) return [name, "", "", "", "", "", why];
   const notes = [
     figures.bytesPerConnection === undefined ? "" : `${kibibytes(figures.bytesPerConnection)} each`,
+    row.figure === "capacity" ? `${count(figures.capacity)} msg per CPU second of the busiest process` : "",
     figures.clientBound ? `the load client was the bottleneck` : "",
     why,
   ];

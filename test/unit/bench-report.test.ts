@@ -11,7 +11,7 @@ function round(micros: number, over: Partial<Measurement> = {}): Measurement {
   return {
     messages: 1000,
     seconds: 1,
-    serverCpuSeconds: micros / 1000,
+    serverCpuSeconds: [micros / 1000],
     clientCpuSeconds: 0.1,
     p50: 100,
     p99: 900,
@@ -47,6 +47,15 @@ describe("figures", () => {
     expect(figures("cpu", [round(500, busy)], [])!.clientBound).toBe(true);
     expect(figures("cpu", [round(980, busy)], [])!.clientBound).toBe(false);
     expect(figures("cpu", [round(980)], [])!.clientBound).toBe(false);
+  });
+
+  test("of several processes are about all of them, but for capacity, which the busiest one limits", () => {
+    const first = [round(10)];
+    const two = round(0, { serverCpuSeconds: [0.004, 0.006, 0] });
+    expect(figures("cpu", [two], first)!.ratio).toBeCloseTo(1);
+    const { capacity, ratio } = figures("capacity", [two], first)!;
+    expect(capacity).toBeCloseTo(1000 / 0.006);
+    expect(ratio).toBeCloseTo(10 / 6);
   });
 
   test("of nothing are nothing", () => {

@@ -1,4 +1,4 @@
-import { cpuSeconds, residentBytes } from "../process-usage.ts";
+import { cpuSeconds, cpuSecondsSince, residentBytes } from "../process-usage.ts";
 import type { Assignment, HoldLoad, Measurement } from "./load.ts";
 import { connectAll } from "./wire.ts";
 
@@ -17,7 +17,7 @@ export async function hold(load: HoldLoad, { pids, seconds: roundSeconds }: Assi
   await connectAll(load.targets, load.connections);
   const seconds = (performance.now() - start) / 1000;
   const client = process.cpuUsage(clientBefore);
-  const serverCpuSeconds = cpuSeconds(pids) - cpuBefore;
+  const serverCpuSeconds = cpuSecondsSince(cpuBefore, pids);
   const after = await settled(pids, roundSeconds);
   return {
     messages: load.connections,

@@ -16,6 +16,8 @@ export interface EchoLoad {
   connections: number;
   inFlight: number;
   message: string;
+  /** Milliseconds between two turns in which every connection sends what it may; absent: as soon as it may, as fast as the server can. */
+  pace?: number;
   /** Only messages of at most this many bytes are replies; others (a room's publishes) are passed over. */
   longestReply?: number;
 }
@@ -89,8 +91,8 @@ export interface Warmup {
 export interface Measurement {
   messages: number;
   seconds: number;
-  /** User and system time of the server's processes. */
-  serverCpuSeconds: number;
+  /** User and system time of each of the server's processes. */
+  serverCpuSeconds: number[];
   /** User and system time of the load process. */
   clientCpuSeconds: number;
   /** Microseconds; 0 where a load has no latency. */

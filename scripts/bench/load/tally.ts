@@ -1,4 +1,4 @@
-import { cpuSeconds } from "../process-usage.ts";
+import { cpuSeconds, cpuSecondsSince } from "../process-usage.ts";
 import { Histogram } from "../statistics.ts";
 import type { Assignment, Measurement, Warmup } from "./load.ts";
 
@@ -48,7 +48,7 @@ export class Tally {
     return {
       messages,
       seconds: elapsed,
-      serverCpuSeconds: cpuSeconds(pids) - serverBefore,
+      serverCpuSeconds: cpuSecondsSince(serverBefore, pids),
       clientCpuSeconds: (client.user + client.system) / 1e6,
       p50: this.latency.percentile(0.5),
       p99: this.latency.percentile(0.99),

@@ -55,6 +55,20 @@ const jsonEcho = control(
   }),
 );
 
+/** The least a server can do with a send: a write to one more socket for each is most of it. */
+const bareSend = control(
+  "bare Bun send",
+  "send.ts",
+  ({ ports }): SendLoad => ({
+    kind: "send",
+    targets: [{ port: ports.client!, protocol: "websocket", greetings: 1 }],
+    clients: 100,
+    sender: { port: ports.api!, protocol: "websocket" },
+    request: REQUEST,
+    inFlight: PIPELINED,
+  }),
+);
+
 function pipelined(where: string, ratioAtMost: number, title: string, ...contenders: Contender[]): Row {
   return {
     id: `send-${where}`,
@@ -62,7 +76,7 @@ function pipelined(where: string, ratioAtMost: number, title: string, ...contend
     unit: "request",
     figure: "cpu",
     reach: { ratioAtMost },
-    contenders: [jsonEcho, ...contenders],
+    contenders: [jsonEcho, bareSend, ...contenders],
   };
 }
 
