@@ -21,7 +21,6 @@ import type { MetricSet } from "./metrics/metric-set.ts";
 import { SendTimer } from "./metrics/send-timer.ts";
 import type { RunningNode } from "./node.ts";
 import { CenterClient } from "./registry/center-client.ts";
-import { RedisRegistry } from "./registry/redis.ts";
 import type { NodeLoad, NodeRecord, Registry } from "./registry/registry.ts";
 import { type Limits, Port, type PortParts } from "./server/port.ts";
 import { SocketPort } from "./server/socket.ts";
@@ -64,7 +63,9 @@ export async function startEngine(
   log: OwnLog,
   options: EngineOptions = {},
 ): Promise<RunningNode> {
-  const engine = new Engine(loaded, log, options);
+  const { cluster, engine: settings } = loaded.config;
+  const registry = await createRegistry(cluster, settings.centerRegistry, log);
+  const engine = new Engine(loaded, log, registry, options);
   try {
     await engine.start();
   } catch (thrown) {
@@ -96,7 +97,7 @@ class Engine implements RunningNode {
   #members: NodeRecord[] = [];
   #draining = false;
 
-  constructor(loaded: LoadedConfig, log: OwnLog, options: EngineOptions) {
+  constructor(loaded: LoadedConfig, log: OwnLog, registry: Registry, options: EngineOptions) {
     const { config } = loaded;
     const { cluster, engine } = config;
     this.#loaded = loaded;
@@ -122,7 +123,7 @@ class Engine implements RunningNode {
       if (fanout instanceof Port) this.#sendTimer.local(fanout.protocol, started);
     };
     this.#mesh.onForwarded = (started) => this.#sendTimer.forwarded(started);
-    this.#registry = createRegistry(cluster, engine.centerRegistry, log);
+    this.#registry = registry;
     this.#registry.load = () => this.#load();
     this.#access = new Access(config.access.users);
     this.#api = new ApiServer({
@@ -353,10 +354,12 @@ class Engine implements RunningNode {
   }
 }
 
-function createRegistry(cluster: ClusterConfig, centerRegistry: string, log: Log): Registry {
+/** The Redis client takes a while to load, so only clusters that need it do. */
+async function createRegistry(cluster: ClusterConfig, centerRegistry: string, log: Log): Promise<Registry> {
   if (cluster.registry === "center") {
     return new CenterClient({ address: centerRegistry, cluster: cluster.name, secret: cluster.secret, log });
   }
+  const { RedisRegistry } = await import("./registry/redis.ts");
   return new RedisRegistry({ ...cluster.redis, cluster: cluster.name, ttl: cluster.redis.ttl * 1000, log });
 }
 

@@ -1,9 +1,12 @@
-import { Redis } from "ioredis";
+import type { Redis } from "ioredis";
 import { messageOf } from "../../errors.ts";
 import type { RedisOptions } from "../host.ts";
 
 /** A server that neither answers nor refuses is given up after this long. */
 const ANSWER_MS = 5000;
+
+/** Loaded with the first command: most engines never need it, and it takes a while. */
+let library: typeof import("ioredis") | undefined;
 
 interface Member {
   client: Redis;
@@ -41,7 +44,8 @@ export class RedisPool {
    * or with why the server could not be asked.
    */
   async command(command: string, args: (string | Buffer)[]): Promise<unknown> {
-    const member = this.#leastBusy();
+    library ??= await import("ioredis");
+    const member = this.#leastBusy(library);
     member.pending++;
     try {
       if (member.connecting !== undefined) await member.connecting;
@@ -65,16 +69,16 @@ export class RedisPool {
     for (const { client } of this.#members.splice(0)) client.disconnect();
   }
 
-  #leastBusy(): Member {
+  #leastBusy(redis: typeof import("ioredis")): Member {
     let least: Member | undefined;
     for (const member of this.#members) {
       if (least === undefined || member.pending < least.pending) least = member;
     }
     if (least !== undefined && (least.pending === 0 || this.#members.length >= this.#options.poolSize)) return least;
-    return this.#open();
+    return this.#open(redis);
   }
 
-  #open(): Member {
+  #open({ Redis }: typeof import("ioredis")): Member {
     const { addr, password, db } = this.#options;
     const colon = addr.lastIndexOf(":");
     const client = new Redis({
