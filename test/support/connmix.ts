@@ -1,6 +1,6 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import type { Subprocess } from "bun";
 import { stringify } from "yaml";
 
@@ -29,7 +29,7 @@ export class Connmix {
 
   constructor(command: string, config: object, options: StartOptions = {}) {
     this.folder = mkdtempSync(join(tmpdir(), "connmix-test-"));
-    for (const [name, content] of Object.entries(options.files ?? {})) writeFileSync(join(this.folder, name), content);
+    for (const [name, content] of Object.entries(options.files ?? {})) this.writeFile(name, content);
     this.writeConfig(config);
     const program = options.program ?? [process.execPath, MAIN];
     this.#process = Bun.spawn([...program, command, "-f", this.configFile, ...(options.args ?? [])], {
@@ -56,8 +56,11 @@ export class Connmix {
     writeFileSync(this.configFile, stringify({ logging: { filename: join(this.folder, "connmix.log") }, ...config }));
   }
 
+  /** `name` may have folders in front. */
   writeFile(name: string, content: string): void {
-    writeFileSync(join(this.folder, name), content);
+    const path = join(this.folder, name);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, content);
   }
 
   logFile(): string {
