@@ -46,7 +46,7 @@ export class Budget {
     this.exceeded ||= this.#tookTooLong() || this.#keepsTooMuch(L);
     if (!this.exceeded) return;
     L.pushText(`${L.where(0) || L.where(1)}stopped: ${this.#reason}`);
-    L.raise();
+    L.abort();
   }
 
   #tookTooLong(): boolean {

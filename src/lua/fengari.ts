@@ -79,6 +79,7 @@ class FengariState implements LuaState {
   declare ci: Untyped;
   declare base_ci: Untyped;
   declare status: number;
+  declare errfunc: number;
   declare allowhook: number;
   declare l_G: Untyped;
 
@@ -380,6 +381,14 @@ class FengariState implements LuaState {
     return lapi.lua_error(this) as never;
   }
 
+  abort(): never {
+    // Going back to each of them takes time in proportion to the depth of the stack: hours, when a recursion is all of pcalls.
+    for (let { ci } = this; ci !== null; ci = ci.previous) ci.callstatus &= ~lstate.CIST_YPCALL;
+    // A message handler of the script's own would only run on.
+    if (this.errfunc !== 0 && this.stack[this.errfunc].value !== addTraceback) this.errfunc = 0;
+    return this.raise();
+  }
+
   argError(arg: number, message: string): never {
     return lauxlib.luaL_argerror(this, arg, defs.to_luastring(message)) as never;
   }
@@ -412,7 +421,9 @@ class FengariState implements LuaState {
 
   traceback(message: string): string {
     this.checkStack(1);
+    const restore = skipMiddle(this);
     lauxlib.luaL_traceback(this, this, defs.to_luastring(message), 0);
+    restore();
     const text = this.toText(-1)!;
     this.pop();
     return text;
@@ -508,6 +519,28 @@ function stringAt(L: FengariState, index: number): LuaString | undefined {
 function references(L: FengariState): References {
   L.l_G.references ??= new References();
   return L.l_G.references;
+}
+
+/** More than a traceback shows of each end of the stack. */
+const TRACEBACK_END = 16;
+
+/**
+ * Takes the middle out of a deep stack's list of calls, until `restore`: a traceback shows the ends only, but walks through the
+ * whole list again and again, and a runaway recursion's has a hundred thousand calls.
+ */
+function skipMiddle({ ci, base_ci }: FengariState): () => void {
+  let first = ci;
+  for (let i = 0; i < TRACEBACK_END && first !== base_ci; i++) first = first.previous;
+  let ahead = first;
+  for (let i = 0; i < TRACEBACK_END && ahead !== base_ci; i++) ahead = ahead.previous;
+  if (ahead === base_ci) return () => {};
+  const { previous } = first;
+  let last = previous;
+  for (ahead = ahead.previous; ahead !== base_ci; ahead = ahead.previous) last = last.previous;
+  first.previous = last;
+  return () => {
+    first.previous = previous;
+  };
 }
 
 function addTraceback(L: LuaState): number {

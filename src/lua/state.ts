@@ -125,6 +125,8 @@ export interface LuaState {
   protectedCallK(args: number, handler: number, continuation: (L: LuaState, failed: boolean) => number): number;
   /** Raises the value on top as it is. */
   raise(): never;
+  /** Raises the value on top past every `protectedCallK` of this thread. */
+  abort(): never;
   /** Raises a Lua error, prefixed with the script position of the caller like luaL_error. */
   error(message: string): never;
   /** luaL_argerror: "bad argument #arg to 'name' (message)". */
