@@ -1,31 +1,25 @@
-import { dirname, join } from "node:path";
 import { customAlphabet } from "nanoid";
 import { Access } from "./api/access.ts";
 import { ApiServer } from "./api/server.ts";
-import { builtinFiles } from "./builtin.ts";
 import { ClientIds } from "./client-id.ts";
-import { type Entry, entryOf } from "./config/entry.ts";
 import type { LoadedConfig } from "./config/load.ts";
-import type { ClusterConfig, Config, ServerConfig } from "./config/schema.ts";
+import type { ClusterConfig, Config } from "./config/schema.ts";
 import { consoleRoutes } from "./console/console.ts";
 import type { NodeState } from "./console/state.ts";
+import { type EngineServer, limitsOf, openServer, type ServerContext } from "./engine-server.ts";
 import { Hub } from "./hub/hub.ts";
 import { Queues } from "./hub/queue.ts";
 import { Certificate } from "./listen/certificate.ts";
 import { RemoteAddress } from "./listen/remote-address.ts";
 import type { Log, OwnLog } from "./log.ts";
-import { loadScript } from "./lua/runtime.ts";
-import type { Script } from "./lua/script.ts";
 import { Mesh } from "./mesh/mesh.ts";
 import type { MetricSet } from "./metrics/metric-set.ts";
 import { SendTimer } from "./metrics/send-timer.ts";
 import type { RunningNode } from "./node.ts";
 import { CenterClient } from "./registry/center-client.ts";
 import type { NodeLoad, NodeRecord, Registry } from "./registry/registry.ts";
-import { type Limits, Port, type PortParts } from "./server/port.ts";
-import { SocketPort } from "./server/socket.ts";
+import { Port } from "./server/port.ts";
 import { Sweeper } from "./server/sweeper.ts";
-import { WebSocketPort } from "./server/websocket.ts";
 import { outgoingAddress } from "./this-machine.ts";
 import { ThrottledLog } from "./throttled-log.ts";
 import { VERSION } from "./version.ts";
@@ -41,21 +35,9 @@ export interface EngineOptions {
 
 const newNodeId = customAlphabet("0123456789abcdefghijklmnopqrstuvwxyz", 10);
 
-/** What may wait for one connection whose callback waits. */
-const MAILBOX = { messages: 1024, bytes: 4 * 1024 * 1024 };
 const TOP_CHANNELS = 20;
-/** Seconds the quantiles of send durations are about, and in how many parts these expire. */
-const SEND_WINDOW = { seconds: 600, parts: 5 };
 /** Log lines about single clients, of one kind in ten seconds. */
 const CLIENT_LINES = 5;
-
-/** One listening port, the script behind it, and how the log names both. */
-interface Server {
-  port: Port;
-  script: Script;
-  listening: number;
-  label: string;
-}
 
 /** Builds an engine from its parts and starts it. Rejects with a `UserError`, with everything stopped, when a step fails. */
 export async function startEngine(
@@ -92,8 +74,8 @@ class Engine implements RunningNode {
   readonly #sweeper: Sweeper;
   readonly #throttled: ThrottledLog;
   #metrics: Promise<MetricSet> | undefined;
-  readonly #sendTimer = new SendTimer(SEND_WINDOW.seconds, SEND_WINDOW.parts);
-  #servers: Server[] = [];
+  readonly #sendTimer: SendTimer;
+  #servers: EngineServer[] = [];
   #members: NodeRecord[] = [];
   #draining = false;
 
@@ -119,6 +101,8 @@ class Engine implements RunningNode {
       // Workers are nodes of their own: the first has the configured mesh port, the others any free one.
       port: (options.worker ?? 0) === 0 ? engine.meshPoint.port : 0,
     });
+    const { maxAge, ageBuckets } = config.prometheus.summary;
+    this.#sendTimer = new SendTimer(maxAge, ageBuckets);
     this.#mesh.onSent = ({ fanout }, started) => {
       if (fanout instanceof Port) this.#sendTimer.local(fanout.protocol, started);
     };
@@ -153,7 +137,19 @@ class Engine implements RunningNode {
   /** In the order in which each step needs the one before; the ports let clients in last, when the number is known. */
   async start(): Promise<void> {
     const { engine, cluster } = this.#config;
-    for (const [index, server] of engine.servers.entries()) this.#servers.push(this.#openServer(server, index));
+    const context: ServerContext = {
+      hub: this.#hub,
+      ids: this.#ids,
+      sweeper: this.#sweeper,
+      throttled: this.#throttled,
+      log: this.#log,
+      operations: this.#mesh,
+      nodeId: this.#id,
+      redis: engine.luavm.redis,
+      reusePort: this.#shared,
+      maxExecTime: () => this.#config.engine.luavm.maxExecTime,
+    };
+    for (const index of engine.servers.keys()) this.#servers.push(openServer(this.#loaded, index, context));
     const meshPort = await this.#mesh.listen();
     const apiPort = await this.#api.start();
     this.#registry.onMembers = (members) => {
@@ -213,50 +209,6 @@ class Engine implements RunningNode {
       const server = config.engine.servers[index];
       if (server !== undefined) port.setLimits(limitsOf(server));
     }
-  }
-
-  #openServer(server: ServerConfig, index: number): Server {
-    const entry = entryOf(this.#loaded, index);
-    const script = loadScript({
-      entry,
-      protocol: server.protocol,
-      byteCodeExpires: server.byteCodeExpires,
-      maxExecTime: () => this.#config.engine.luavm.maxExecTime,
-      mailbox: MAILBOX,
-      libraryFolders: libraryFolders(entry, this.#loaded.root),
-      builtins: builtinFiles,
-      host: {
-        hub: this.#hub,
-        operations: this.#mesh,
-        log: this.#log,
-        nodeId: this.#id,
-        options: server.options,
-        redis: this.#config.engine.luavm.redis,
-      },
-    });
-    const parts: PortParts = {
-      hub: this.#hub,
-      ids: this.#ids,
-      script,
-      sweeper: this.#sweeper,
-      throttled: this.#throttled,
-      log: this.#log,
-    };
-    const options = {
-      port: server.port,
-      bind: server.bind,
-      reusePort: this.#shared,
-      certificate:
-        server.tls && new Certificate(server.tls, this.#loaded.where(["engine", "servers", index, "tls"]), this.#log),
-      limits: limitsOf(server),
-      remoteAddress: new RemoteAddress(server.trustedProxies),
-      proxyProtocol: server.proxyProtocol,
-    };
-    const port =
-      server.protocol === "websocket"
-        ? new WebSocketPort({ ...options, path: server.path }, parts)
-        : new SocketPort(options, parts);
-    return { port, script, listening: port.listen(), label: "path" in entry ? entry.path : entry.name };
   }
 
   /** Another node has this one's number: ids issued under it lead there now, so their clients have to come anew. */
@@ -363,19 +315,9 @@ async function createRegistry(cluster: ClusterConfig, centerRegistry: string, lo
   return new RedisRegistry({ ...cluster.redis, cluster: cluster.name, ttl: cluster.redis.ttl * 1000, log });
 }
 
-function limitsOf(server: ServerConfig): Limits {
-  return { ...server, maxConnections: server.maxConnections === 0 ? Number.POSITIVE_INFINITY : server.maxConnections };
-}
-
 /** A node bound to one address is reached there; one bound to all of them, by the outgoing interface's. */
 function advertised(bind: string): string {
   return bind === "0.0.0.0" || bind === "::" ? outgoingAddress() : bind;
-}
-
-/** Where `require` looks: beside the entry script, then in the configuration's `lua` folder. */
-function libraryFolders(entry: Entry, root: string): string[] {
-  const shared = join(root, "lua");
-  return "path" in entry ? [dirname(entry.path), shared] : [shared];
 }
 
 /** Waits for `work`, but not beyond `deadline` (of `performance.now()`). */

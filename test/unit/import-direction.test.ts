@@ -10,7 +10,18 @@ const SRC = resolve(import.meta.dir, "../../src");
 
 const LEAVES = ["errors", "json", "log", "client-id", "cluster-auth", "this-machine", "throttled-log", "version"];
 /** The composers of a node, and what starts them. */
-const COMPOSERS = ["config", "engine", "center", "single", "node", "node-process", "main", "commands", "supervisor"];
+const COMPOSERS = [
+  "config",
+  "engine",
+  "engine-server",
+  "center",
+  "single",
+  "node",
+  "node-process",
+  "main",
+  "commands",
+  "supervisor",
+];
 const MAY_IMPORT: Record<string, string[]> = {
   hub: [],
   registry: ["config"],
