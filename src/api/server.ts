@@ -97,14 +97,16 @@ export class ApiServer {
     return actual;
   }
 
-  /** Closes WebSockets with 1001 and stops listening; takes no longer than about two seconds. */
+  /** Stops listening and closes WebSockets with 1001; takes no longer than about four seconds. */
   async stop(): Promise<void> {
     const listening = this.#listening;
     if (listening === undefined) return;
     this.#listening = undefined;
+    // First, or a client that was closed would come back and take messages that go down with it.
+    const stopped = listening.stopListening();
     await this.#sessions?.stop(CLOSE_MS);
     // A stop that waits for its connections may never end; what is left after the wait is cut.
-    await Promise.race([listening.stopListening(), Bun.sleep(CLOSE_MS)]);
+    await Promise.race([stopped, Bun.sleep(CLOSE_MS)]);
     await Promise.race([listening.terminate(), Bun.sleep(CLOSE_MS)]);
   }
 

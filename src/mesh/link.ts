@@ -35,6 +35,8 @@ export class Link {
   /** True from the end of the handshake: counts and heartbeats begin. */
   trusted = false;
   closed = false;
+  /** The socket is gone too: after `close` it stays until the peer has read everything and ended its side. */
+  gone = false;
   remoteAddress = "an unknown address";
   /** True when the other end is on this machine, whichever of its addresses was used. */
   sameMachine = false;
@@ -78,6 +80,8 @@ export class Link {
   #lastPing: number;
   /** When the oldest ping without an answer was sent. */
   #unanswered: number | undefined;
+  #pings = 0;
+  #pongs = 0;
 
   constructor(limits: LinkLimits) {
     this.#limits = limits;
@@ -147,11 +151,20 @@ export class Link {
       this.#socket?.terminate();
       return;
     }
-    if (now - this.#lastPing < this.#limits.heartbeat) return;
+    if (now - this.#lastPing >= this.#limits.heartbeat) this.ping(now);
+  }
+
+  ping(now: number): void {
     this.#lastPing = now;
     this.#unanswered ??= now;
+    this.#pings++;
     this.writer.begin(FrameType.ping);
     this.finish();
+  }
+
+  /** Whether every ping is answered: the peer has read what was sent before the last, and what it said before is here. */
+  get answered(): boolean {
+    return this.#pings === this.#pongs;
   }
 
   /** This process itself stood still for `ms`; the peer is not to blame for the silence. */
@@ -193,6 +206,12 @@ export class Link {
     }
   }
 
+  /** The operating system has let go of the socket. */
+  ended(): void {
+    this.gone = true;
+    this.close("the connection was closed");
+  }
+
   drained(): void {
     this.#blocked = false;
     this.#flush();
@@ -204,6 +223,7 @@ export class Link {
       this.writer.begin(FrameType.pong);
       this.finish();
     } else if (type === FrameType.pong) {
+      if (this.#pongs < this.#pings) this.#pongs++;
       if (this.#unanswered === undefined) return;
       this.rtt = performance.now() - this.#unanswered;
       this.#unanswered = undefined;
@@ -218,7 +238,7 @@ export const LINK_SOCKET: SocketHandler<Link> = {
   open: (socket) => socket.data.opened(socket),
   data: (socket, chunk) => socket.data.received(chunk),
   drain: (socket) => socket.data.drained(),
-  close: (socket) => socket.data.close("the connection was closed"),
+  close: (socket) => socket.data.ended(),
   end: (socket) => socket.data.close("the peer closed the connection"),
   error: (socket, error) => socket.data.close(messageOf(error)),
   connectError: (socket, error) => socket.data.close(`cannot connect: ${messageOf(error)}`),

@@ -76,9 +76,10 @@ export class Peer {
     return this.#ready;
   }
 
-  /** Whether something is still to be sent, or queued messages have not been confirmed. */
+  /** Whether something is still to be sent, to be confirmed, or on its way here from before the last ping. */
   get unfinished(): boolean {
-    return (this.link?.writer.waiting ?? 0) > 0 || this.queues.unconfirmed > 0;
+    const { link } = this;
+    return link !== undefined && (link.writer.waiting > 0 || !link.answered || this.queues.unconfirmed > 0);
   }
 
   get stats(): PeerStats {

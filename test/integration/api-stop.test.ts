@@ -24,6 +24,8 @@ test("a stopping engine answers what it was asked before it closes with 1001", a
 
   const stopped = engine.stop();
   expect((await idle.closed).code).toBe(1001);
+  // Nobody comes back to an engine that is about to end.
+  expect(await engine.backend().catch((error: Error) => error.message)).toContain("cannot connect");
   late.resolve({ total: 3, fail: 1 });
   expect(await asking.json()).toMatchObject({ id: 1, result: { total: 3, fail: 1 } });
   expect((await asking.closed).code).toBe(1001);
