@@ -2,7 +2,8 @@ import type { Budget } from "./budget.ts";
 import type { LuaState } from "./state.ts";
 import { blockWaits, currentCallback, unblockWaits } from "./wait.ts";
 
-type Finish = (L: LuaState, co: LuaState, failed: boolean, count: number) => number;
+/** What `resume` or a wrapped function does with the `count` values on top: results, or the one error. */
+type Finish = (L: LuaState, failed: boolean, count: number) => number;
 
 /**
  * `coroutine.resume`, `wrap` and `status` for scripts whose functions may wait. A wait inside a script's own coroutine
@@ -33,10 +34,10 @@ export function installCoroutines(L: LuaState, budget: Budget): void {
   L.setField(-2, "status");
   L.pop();
 
-  function finishResume(state: LuaState, co: LuaState, failed: boolean, count: number): number {
+  function finishResume(state: LuaState, failed: boolean, count: number): number {
     if (failed && budget.exceeded) budget.check(state);
     state.pushBoolean(!failed);
-    co.moveTo(state, count);
+    state.insert(-count - 1);
     return count + 1;
   }
 }
@@ -48,15 +49,8 @@ function resumeWrapped(L: LuaState): number {
   return resume(L, L.toThread(L.upvalue(1))!, L.getTop(), finishWrapped);
 }
 
-function finishWrapped(L: LuaState, co: LuaState, failed: boolean, count: number): number {
-  if (failed) return raiseFrom(L, co);
-  co.moveTo(L, count);
-  return count;
-}
-
-function raiseFrom(L: LuaState, co: LuaState): never {
-  co.moveTo(L, 1);
-  return L.raise();
+function finishWrapped(L: LuaState, failed: boolean, count: number): number {
+  return failed ? L.raise() : count;
 }
 
 function statusOf(L: LuaState, co: LuaState): string {
@@ -68,8 +62,8 @@ function statusOf(L: LuaState, co: LuaState): string {
 function resume(L: LuaState, co: LuaState, args: number, finish: Finish): number {
   const status = statusOf(L, co);
   if (status !== "suspended") {
-    co.pushText(`cannot resume ${status === "dead" ? "dead" : "non-suspended"} coroutine`);
-    return finish(L, co, true, 1);
+    L.pushText(`cannot resume ${status === "dead" ? "dead" : "non-suspended"} coroutine`);
+    return finish(L, true, 1);
   }
   L.moveTo(co, args);
   return advance(L, co, args, finish);
@@ -87,7 +81,9 @@ function advance(L: LuaState, co: LuaState, args: number, finish: Finish): numbe
       return advance(resumed, co, 0, finish);
     });
   }
-  return finish(L, co, status === "error", status === "error" ? 1 : co.getTop());
+  const count = status === "error" ? 1 : co.getTop();
+  co.moveTo(L, count);
+  return finish(L, status === "error", count);
 }
 
 /** Marks the coroutine a callback runs in, which a script may get hold of by `coroutine.running`. */
