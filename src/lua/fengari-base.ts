@@ -12,6 +12,8 @@ process.env.FENGARICONF = JSON.stringify({
   LUA_COMPAT_FLOATSTRING: true,
   // Errors show paths in full.
   LUA_IDSIZE: 200,
+  // Slots of one stack: a runaway recursion ends before its hundreds of megabytes hold up everyone.
+  LUAI_MAXSTACK: 200_000,
 });
 require("fengari/src/defs.js");
 require("fengari/src/luaconf.js");
