@@ -19,6 +19,8 @@ export interface StreamConnection extends Connection {
   /** Stops and restarts reading from the client, while a callback of this connection waits. */
   pauseReading(): void;
   resumeReading(): void;
+  /** Counts a packet that the script found in the buffer. */
+  packetRead(): void;
 }
 
 export interface ScriptOptions {

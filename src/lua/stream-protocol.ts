@@ -33,6 +33,7 @@ export class StreamProtocol {
         return;
       }
       client.wanted = 0;
+      connection.packetRead();
       if (!this.#decode(client, buffer.read(length)!)) return;
       if (client.thread !== undefined) {
         client.inputPending = buffer.length > 0;

@@ -66,6 +66,10 @@ export class SocketConnection extends ServerConnection implements StreamConnecti
     this.#socket?.resume();
   }
 
+  packetRead(): void {
+    this.port.stats.readMessages++;
+  }
+
   get paused(): boolean {
     return this.#paused;
   }

@@ -399,6 +399,16 @@ test("an encode that fails is told to the script, and the connection goes on", a
   await client.is("false\nnext\n");
 });
 
+test("packets that were read are counted", async () => {
+  const read = async () =>
+    metric(await scrape(node.apiPort), "connmix_engine_servers_read_messages_total", 'protocol="socket"');
+  const before = await read();
+  const client = await line();
+  client.socket.write("one\ntwo\nthr");
+  await client.is("one\ntwo\n");
+  expect(await read()).toBe(before + 2);
+});
+
 test("nothing of all this was left behind or uncaught", async () => {
   await eventually(async () => {
     expect(metric(await scrape(node.apiPort), "connmix_engine_servers_clients")).toBe(0);

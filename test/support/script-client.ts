@@ -106,4 +106,5 @@ export class ScriptClient extends Connection implements StreamConnection {
 
   pauseReading(): void {}
   resumeReading(): void {}
+  packetRead(): void {}
 }

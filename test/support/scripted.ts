@@ -61,6 +61,8 @@ export class RecordedConnection extends Connection implements StreamConnection {
     this.reading = true;
   }
 
+  packetRead(): void {}
+
   message(data: Payload): void {
     this.owner.message(this, data);
   }
