@@ -133,12 +133,18 @@ local function handshake(head, conn)
     return refuse(conn, "403 Forbidden", "refused")
   end
   conn:set_context_value("websocket", true)
-  write(conn, table.concat({
+  local lines = {
     "HTTP/1.1 101 Switching Protocols",
     "Upgrade: websocket",
     "Connection: Upgrade",
     "Sec-WebSocket-Accept: " .. mix.base64_encode(mix.sha1_bin(headers["sec-websocket-key"] .. GUID)),
-  }, "\r\n") .. "\r\n\r\n")
+  }
+  -- A browser that offers subprotocols hangs up unless one of them is taken: the first, as on servers that speak WebSocket.
+  local subprotocol = (headers["sec-websocket-protocol"] or ""):match("[^,%s]+")
+  if subprotocol then
+    lines[#lines + 1] = "Sec-WebSocket-Protocol: " .. subprotocol
+  end
+  write(conn, table.concat(lines, "\r\n") .. "\r\n\r\n")
 end
 
 -- frames ---------------------------------------------------------------------------------------------------------------

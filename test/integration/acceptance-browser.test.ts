@@ -9,7 +9,12 @@ let browser: Browser;
 let page: Page;
 
 beforeAll(async () => {
-  node = await Connmix.start("dev", freePorts({ entry: resolve(import.meta.dir, "../../lua/entry.lua") }));
+  const entry = (name: string) => resolve(import.meta.dir, `../../lua/${name}`);
+  const servers = [
+    { port: 0, bind: "127.0.0.1", entry: entry("entry.lua") },
+    { port: 0, bind: "127.0.0.1", entry: entry("entry.socket.lua"), protocol: "socket" },
+  ];
+  node = await Connmix.start("dev", freePorts({}, { servers }), { servers: 2 });
   browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
   page = await browser.newPage();
   await page.goto(`http://127.0.0.1:${node.apiPort}/version`);
@@ -65,19 +70,25 @@ test("a page is a client of entry.lua: what it sends is consumed, and it is answ
   await page.waitForFunction("seen.closed === 4000");
 });
 
-test("a page that asks for subprotocols gets the first one, without which its browser would hang up", async () => {
-  const url = `ws://127.0.0.1:${node.serverPort()}`;
-  const protocol = await page.evaluate(
-    (address) =>
-      new Promise<string>((done) => {
-        const socket = new WebSocket(address, ["chat.v2", "chat.v1"]);
-        socket.onopen = () => {
-          done(socket.protocol);
-          socket.close();
-        };
-        socket.onerror = () => done("could not connect");
-      }),
-    url,
-  );
-  expect(protocol).toBe("chat.v2");
-});
+test.each([
+  ["native", 0],
+  ["in Lua", 1],
+])(
+  "a page that asks for subprotocols gets the first one, without which its browser would hang up: %s",
+  async (_, server) => {
+    const url = `ws://127.0.0.1:${node.serverPort(server)}`;
+    const protocol = await page.evaluate(
+      (address) =>
+        new Promise<string>((done) => {
+          const socket = new WebSocket(address, ["chat.v2", "chat.v1"]);
+          socket.onopen = () => {
+            done(socket.protocol);
+            socket.close();
+          };
+          socket.onerror = () => done("could not connect");
+        }),
+      url,
+    );
+    expect(protocol).toBe("chat.v2");
+  },
+);

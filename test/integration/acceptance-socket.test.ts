@@ -415,3 +415,21 @@ test("nothing of all this was left behind or uncaught", async () => {
   });
   expect(node.lines.filter((text) => text.includes("uncaught"))).toEqual([]);
 });
+
+test("a drain runs on_close for socket clients, sends what it sends, and ends in time", async () => {
+  const script = `${SCRIPT}
+function on_close(client_id, err, conn) conn:send("farewell") end`;
+  const own = await Connmix.start("dev", freePorts({ protocol: "socket", entry: "line.lua" }), {
+    files: { "line.lua": script },
+  });
+  const clients = [0, 1, 2].map(() => new Line(own.serverPort()));
+  lines.push(...clients);
+  for (const client of clients) await client.id();
+  const stopped = own.stop();
+  for (const client of clients) {
+    await client.is("farewell\n");
+    await client.end();
+    client.socket.end();
+  }
+  expect(await stopped).toBe(0);
+});
