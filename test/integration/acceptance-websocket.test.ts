@@ -278,6 +278,32 @@ test("fragments become one message, control frames between them are answered", a
   expect(text).toContain("\x8a\x0dare you there");
 });
 
+describe("frames that break the protocol end the connection, are logged and counted, and on_close is told", () => {
+  const header = (...bytes: number[]) => Buffer.from(bytes);
+  const masked = [0, 0, 0, 0];
+  test.each([
+    ["text that is not UTF-8", header(0x81, 0x82, ...masked, 0xc3, 0x28)],
+    ["a frame that is not masked", header(0x81, 0x02, 0x68, 0x69)],
+    ["reserved bits", header(0xc1, 0x82, ...masked, 0x68, 0x69)],
+    ["an opcode that does not exist", header(0x83, 0x82, ...masked, 0x68, 0x69)],
+    ["a ping in fragments", header(0x09, 0x82, ...masked, 0x68, 0x69)],
+    ["a ping of more than 125 bytes", Buffer.concat([header(0x89, 0xfe, 0, 200, ...masked), Buffer.alloc(200)])],
+    ["a fragment that continues nothing", header(0x80, 0x82, ...masked, 0x68, 0x69)],
+  ])("%s", async (_, bytes) => {
+    const errors = async () => metric(await scrape(node.apiPort), "connmix_engine_servers_protocol_errors_total");
+    const before = await errors();
+    const { socket } = await raw(request("GET / HTTP/1.1", "Host: x", ...UPGRADE), headEnd);
+    const ended = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+    socket.write(bytes);
+    await ended;
+    // Those of the tests before may still be ending.
+    let told = await nextSeen();
+    while (!told.err?.startsWith("received ")) told = await nextSeen();
+    expect(await errors()).toBe(before + 1);
+    await node.line(/client \d+ \(127\.0\.0\.1:\d+\) closed: received /);
+  });
+});
+
 test("a flood of upgrades that never finish leaves nothing behind", async () => {
   for (let i = 0; i < 200; i++) {
     const socket = connect(node.serverPort(), "127.0.0.1");
