@@ -163,9 +163,12 @@ export class RedisRegistry implements Registry {
     }
     this.#renewing = true;
     // Subscribing again costs nothing, restores a subscription that was lost, and proves that the connection lives.
-    this.#notices.subscribe(this.#leases.changes).catch(() => {});
+    const subscribed = this.#notices.subscribe(this.#leases.changes);
+    subscribed.catch(() => {});
     try {
       const view = await this.#leases.renew({ ...record, load: this.load() }, false);
+      // Back from an outage only when departures are heard of again: who is held then must not miss them.
+      if (this.#state === "away") await subscribed;
       if (view !== undefined) this.#renewed(record, view);
       else if (this.#state !== "left") await this.#renewAnew(record);
     } catch (error) {
