@@ -2,12 +2,13 @@ import type { Server, ServerWebSocket } from "bun";
 import type { Failure, Payload } from "../hub/connection.ts";
 import type { CertificatePair } from "../listen/certificate.ts";
 import { ListeningPort } from "../listen/listening-port.ts";
-import { pathOf, targetOf } from "../listen/request-target.ts";
+import { pathOf } from "../listen/request-target.ts";
 import type { Handshake } from "../lua/script.ts";
 import { type Limits, listenError, Port, type PortOptions, type PortParts } from "./port.ts";
 import { ProxyFront } from "./proxy-front.ts";
 import { ProxyGreetings } from "./proxy-greetings.ts";
 import { ServerConnection } from "./server-connection.ts";
+import { UpgradeHandshake } from "./upgrade-handshake.ts";
 
 /** A client turned away right after its upgrade, with a close code it can read. */
 const REFUSED = "refused";
@@ -230,14 +231,7 @@ export class WebSocketPort extends Port {
     const remoteAddr = this.options.remoteAddress.of(peer.address, peer.port, request.headers);
     let data: SocketData = REFUSED;
     if (this.admit(remoteAddr)) {
-      data = new WebSocketConnection(this.ids.next(), remoteAddr, this, {
-        headers: Object.fromEntries(request.headers),
-        method: request.method,
-        requestUri: targetOf(request.url),
-        serverProtocol: "HTTP/1.1",
-        host: request.headers.get("host") ?? "",
-        remoteAddr,
-      });
+      data = new WebSocketConnection(this.ids.next(), remoteAddr, this, new UpgradeHandshake(request, remoteAddr));
     }
     if (server.upgrade(request, { data })) return undefined;
     this.stats.protocolErrors++;
