@@ -250,12 +250,5 @@ export const configSchema = z
   .describe("an object with keys such as engine and cluster");
 
 export type Config = z.output<typeof configSchema>;
-export type LoggingConfig = Config["logging"];
-export type AccessUser = Config["access"]["users"][number];
 export type ClusterConfig = Config["cluster"];
-export type RedisRegistryConfig = ClusterConfig["redis"];
-export type CenterConfig = Config["center"];
-export type EngineConfig = Config["engine"];
-export type ApiServerConfig = EngineConfig["apiServer"];
-export type ServerConfig = EngineConfig["servers"][number];
-export type ScriptRedisConfig = EngineConfig["luavm"]["redis"][number];
+export type ServerConfig = Config["engine"]["servers"][number];

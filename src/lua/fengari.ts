@@ -233,10 +233,6 @@ class FengariState implements LuaState {
     return lapi.lua_rawlen(this, index);
   }
 
-  rawEqual(a: number, b: number): boolean {
-    return Boolean(lapi.lua_rawequal(this, a, b));
-  }
-
   // ---- tables
 
   getField(index: number, key: string): LuaType {
@@ -345,11 +341,6 @@ class FengariState implements LuaState {
 
   call(args: number, results: number): void {
     lapi.lua_call(this, args, results);
-  }
-
-  callK(args: number, continuation: HostFunction): number {
-    lapi.lua_callk(this, args, defs.LUA_MULTRET, 0, continuation);
-    return continuation(this);
   }
 
   protectedCall(args: number, results: number, traceback = false): "ok" | "error" {

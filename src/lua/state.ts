@@ -81,7 +81,6 @@ export interface LuaState {
   /** What identifies a table, function, userdata or thread; `undefined` for plain values. */
   toPointer(index: number): object | undefined;
   rawLength(index: number): number;
-  rawEqual(a: number, b: number): boolean;
 
   // ---- tables (get* push the value; set* pop it)
   getField(index: number, key: string): LuaType;
@@ -114,14 +113,12 @@ export interface LuaState {
   // ---- call
   /** Calls unprotected: errors pass through to the enclosing protected call. */
   call(args: number, results: number): void;
-  /**
-   * Calls unprotected and allows the callee to yield: `continuation` runs on the results, after a yield too. To be returned
-   * from a host function. All results are kept.
-   */
-  callK(args: number, continuation: HostFunction): number;
   /** Calls protected; on "error" the message (with a traceback when `traceback`) is on top. */
   protectedCall(args: number, results: number, traceback?: boolean): "ok" | "error";
-  /** Like `callK`, protected: on `failed` the error value is on top. `handler` is the index of a message handler, or 0. */
+  /**
+   * Calls protected and allows the callee to yield: `continuation` runs on the results, all of them, after a yield too. On
+   * `failed` the error value is on top. `handler` is the index of a message handler, or 0. To be returned from a host function.
+   */
   protectedCallK(args: number, handler: number, continuation: (L: LuaState, failed: boolean) => number): number;
   /** Raises the value on top as it is. */
   raise(): never;
