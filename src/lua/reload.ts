@@ -22,12 +22,15 @@ export class Reload {
   }
 
   async #look(): Promise<void> {
-    // A look can outlast the interval on a slow file system.
+    // A look can outlast the interval: on a slow file system, or while a script that loops is given its time.
     if (this.#looking) return;
     this.#looking = true;
-    const changed = await this.#hasChanged();
+    await this.#reloadIfChanged();
     this.#looking = false;
-    if (!changed || this.#stopped) return;
+  }
+
+  async #reloadIfChanged(): Promise<void> {
+    if (!(await this.#hasChanged()) || this.#stopped) return;
     const read = new Map<string, Signature>();
     this.#changed(read);
     // A broken script was perhaps not read to its end: what the last good one read counts on, as it is now.
