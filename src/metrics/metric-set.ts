@@ -9,6 +9,7 @@ import {
   Registry,
   Summary,
 } from "prom-client";
+import { uncaughtErrors } from "../faults.ts";
 import type { DurationWindow } from "./duration-window.ts";
 
 export type Labels = Record<string, string>;
@@ -53,7 +54,7 @@ class WindowSummary extends Summary {
 }
 
 /**
- * The metrics of one node. Nothing is counted here: parts keep plain numbers, and each metric reads them when it is scraped, so
+ * The metrics of one node, first those that every node has. Nothing is counted here: parts keep plain numbers, and each metric reads them when it is scraped, so
  * that measuring costs nothing in between. Samples with the same labels are added up.
  */
 export class MetricSet {
@@ -65,6 +66,12 @@ export class MetricSet {
       if (NOT_IN_BUN.test(name)) this.#registry.removeSingleMetric(name);
     }
     this.gauge("connmix_build_info", "Version of this node; always 1", ["version"], () => [[1, { version }]]);
+    this.counter(
+      "connmix_process_uncaught_errors_total",
+      "Errors nothing caught: defects of connmix, which the process survived; the log has each with its stack",
+      [],
+      () => [[uncaughtErrors()]],
+    );
   }
 
   counter(name: string, help: string, labelNames: string[], read: () => Iterable<Sample>): void {

@@ -243,9 +243,9 @@ describe("API", () => {
     const exposed = new Set<string>();
     for (const port of [node.apiPort, node.centerApiPort]) {
       const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-      for (const [, name] of text.matchAll(/^# TYPE (connmix_(?:engine|center)_\w+)/gm)) exposed.add(name!);
+      for (const [, name] of text.matchAll(/^# TYPE (connmix_\w+)/gm)) exposed.add(name!);
     }
-    const named = new Set(pages.flatMap(({ text }) => text.match(/\bconnmix_(?:engine|center)_\w+\b/g) ?? []));
+    const named = new Set(pages.flatMap(({ text }) => text.match(/\bconnmix_\w+\b/g) ?? []));
     expect([...named].toSorted()).toEqual([...exposed].toSorted());
   });
 });
