@@ -8,7 +8,18 @@ import { Glob } from "bun";
  */
 const SRC = resolve(import.meta.dir, "../../src");
 
-const LEAVES = ["errors", "faults", "json", "log", "client-id", "cluster-auth", "this-machine", "throttled-log", "version"];
+const LEAVES = [
+  "errors",
+  "faults",
+  "json",
+  "log",
+  "client-id",
+  "cluster-auth",
+  "this-machine",
+  "throttled-log",
+  "turn",
+  "version",
+];
 /** The composers of a node, and what starts them. */
 const COMPOSERS = [
   "config",
