@@ -11,24 +11,6 @@ export interface CallResult {
 
 type ConnectionFunction = (hub: Hub, connection: Connection, args: Json[]) => CallResult;
 
-/** Sets context values and wakes callbacks that wait for them (the script runtime listens). */
-export function setContextValue(connection: Connection, key: string, value: Json): void {
-  connection.context ??= {};
-  // defineProperty semantics for one key only: "__proto__" must become a plain value, not the prototype.
-  if (key === "__proto__") {
-    Object.defineProperty(connection.context, key, { value, writable: true, enumerable: true, configurable: true });
-  } else {
-    connection.context[key] = value;
-  }
-  contextListener?.(connection, key);
-}
-
-/** The script runtime's single listener: one function for the whole node, not a closure for each connection. */
-let contextListener: ((connection: Connection, key: string) => void) | undefined;
-export function listenToContext(listener: (connection: Connection, key: string) => void): void {
-  contextListener = listener;
-}
-
 function found(value: Json | undefined): string {
   if (value === undefined) return "nothing";
   const text = JSON.stringify(value);
@@ -46,18 +28,18 @@ function strings(args: Json[], func: string): string[] | { error: string } {
 }
 
 const FUNCTIONS: Record<string, ConnectionFunction> = {
-  set_context_value(_hub, connection, args) {
+  set_context_value(hub, connection, args) {
     const [key, value] = args;
     if (typeof key !== "string" || value === undefined) {
       return { error: `set_context_value: expected [key as a string, value], found ${found(args)}` };
     }
-    setContextValue(connection, key, value);
+    hub.setContextValue(connection, key, value);
     return {};
   },
-  set_context(_hub, connection, args) {
+  set_context(hub, connection, args) {
     const values = args[0];
     if (!isJsonObject(values)) return { error: `set_context: expected one object, found ${found(values)}` };
-    for (const [key, value] of Object.entries(values)) setContextValue(connection, key, value);
+    for (const [key, value] of Object.entries(values)) hub.setContextValue(connection, key, value);
     return {};
   },
   subscribe(hub, connection, args) {

@@ -1,3 +1,4 @@
+import type { Json } from "../json.ts";
 import type { Connection, Failure, Payload } from "./connection.ts";
 
 /**
@@ -30,13 +31,16 @@ export function noClient(id: number): string {
   return `no client ${id}: it has disconnected or never was`;
 }
 
-/** This node's connections and channels. */
+/** This node's connections, their contexts and channels. */
 export class Hub {
   readonly #connections = new Map<number, Connection>();
   readonly #channels = new Map<string, Channel>();
 
   /** Called when a channel gets its first subscriber on this node (`true`) or loses its last one (`false`). */
   onInterest: (channel: string, interested: boolean) => void = () => {};
+
+  /** Called when a value of a connection's context has been set: callbacks may wait for it. */
+  onContext: (connection: Connection, key: string) => void = () => {};
 
   get connectionCount(): number {
     return this.#connections.size;
@@ -73,6 +77,17 @@ export class Hub {
 
   subscribers(channel: string): number {
     return this.#channels.get(channel)?.subscribers ?? 0;
+  }
+
+  setContextValue(connection: Connection, key: string, value: Json): void {
+    connection.context ??= {};
+    // defineProperty semantics for one key only: "__proto__" must become a plain value, not the prototype.
+    if (key === "__proto__") {
+      Object.defineProperty(connection.context, key, { value, writable: true, enumerable: true, configurable: true });
+    } else {
+      connection.context[key] = value;
+    }
+    this.onContext(connection, key);
   }
 
   subscribe(connection: Connection, channel: string): Failure {

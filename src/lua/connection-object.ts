@@ -1,4 +1,4 @@
-import { closeCodeAllowed, setContextValue } from "../hub/calls.ts";
+import { closeCodeAllowed } from "../hub/calls.ts";
 import { Connection, type Failure } from "../hub/connection.ts";
 import type { Hub } from "../hub/hub.ts";
 import { pushContextValue, waitForContextValue } from "./context-wait.ts";
@@ -27,6 +27,27 @@ export function createConnectionType(L: LuaState, hub: Hub, encode?: Encode): nu
     unsubscribe: (state) => {
       const connection = self(state);
       for (const channel of channelArguments(state)) hub.unsubscribe(connection, channel);
+      return pushFailure(state, undefined);
+    },
+    set_context: (state) => {
+      const connection = self(state);
+      if (state.type(2) !== "table") state.argError(2, `table expected, got ${state.type(2)}`);
+      const read = readJsonObject(state, 2);
+      if ("error" in read) return pushFailure(state, read.error);
+      for (const [key, value] of Object.entries(read.value)) hub.setContextValue(connection, key, value);
+      return pushFailure(state, undefined);
+    },
+    /** Setting nil removes the key. */
+    set_context_value: (state) => {
+      const connection = self(state);
+      const key = text(state, 2);
+      if (isAbsent(state, 3)) {
+        if (connection.context !== undefined) delete connection.context[key];
+        return pushFailure(state, undefined);
+      }
+      const read = readJson(state, 3);
+      if ("error" in read) return pushFailure(state, read.error);
+      hub.setContextValue(connection, key, read.value);
       return pushFailure(state, undefined);
     },
     ...(encode === undefined ? { send } : { send: sendEncoded(encode), clear_buffer }),
@@ -102,27 +123,6 @@ const METHODS: Record<string, HostFunction> = {
   },
   context_value(L) {
     return pushContextValue(L, self(L), text(L, 2));
-  },
-  set_context(L) {
-    const connection = self(L);
-    if (L.type(2) !== "table") L.argError(2, `table expected, got ${L.type(2)}`);
-    const read = readJsonObject(L, 2);
-    if ("error" in read) return pushFailure(L, read.error);
-    for (const [key, value] of Object.entries(read.value)) setContextValue(connection, key, value);
-    return pushFailure(L, undefined);
-  },
-  /** Setting nil removes the key. */
-  set_context_value(L) {
-    const connection = self(L);
-    const key = text(L, 2);
-    if (isAbsent(L, 3)) {
-      if (connection.context !== undefined) delete connection.context[key];
-      return pushFailure(L, undefined);
-    }
-    const read = readJson(L, 3);
-    if ("error" in read) return pushFailure(L, read.error);
-    setContextValue(connection, key, read.value);
-    return pushFailure(L, undefined);
   },
   wait_context_value(L) {
     const connection = self(L);

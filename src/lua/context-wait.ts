@@ -1,4 +1,3 @@
-import { listenToContext } from "../hub/calls.ts";
 import type { Connection } from "../hub/connection.ts";
 import { Client } from "./client.ts";
 import type { HostFunction, LuaState } from "./state.ts";
@@ -30,6 +29,17 @@ export function waitForContextValue(L: LuaState, connection: Connection, key: st
     client.contextWaits.push(entry);
     return () => drop(client, entry);
   });
+}
+
+/** A value of the connection's context has been set: whoever waits for it goes on. */
+export function wakeContextWaits(connection: Connection, key: string): void {
+  const client = connection.script;
+  if (!(client instanceof Client) || client.contextWaits === undefined) return;
+  const ready = client.contextWaits.filter((entry) => entry.key === key);
+  for (const entry of ready) {
+    drop(client, entry);
+    finish(entry, (L) => pushContextValue(L, connection, key));
+  }
 }
 
 /** Ends every wait for a value of this connection, which has closed. */
@@ -75,13 +85,3 @@ function pushFailure(L: LuaState, message: string): number {
   L.pushText(message);
   return 2;
 }
-
-listenToContext((connection, key) => {
-  const client = connection.script;
-  if (!(client instanceof Client) || client.contextWaits === undefined) return;
-  const ready = client.contextWaits.filter((entry) => entry.key === key);
-  for (const entry of ready) {
-    drop(client, entry);
-    finish(entry, (L) => pushContextValue(L, connection, key));
-  }
-});

@@ -1,7 +1,7 @@
 import type { Connection, Payload } from "../hub/connection.ts";
 import { ThrottledLog } from "../throttled-log.ts";
 import { Client } from "./client.ts";
-import { endContextWaits } from "./context-wait.ts";
+import { endContextWaits, wakeContextWaits } from "./context-wait.ts";
 import { Execution } from "./execution.ts";
 import { pushHandshake } from "./handshake.ts";
 import { Mailbox } from "./mailbox.ts";
@@ -46,6 +46,8 @@ class Runtime implements Script {
     };
     this.#redis = new RedisPools(options.host.redis);
     this.#throttled = new ThrottledLog(options.host.log, LINES_OF_A_KIND);
+    // The scripts of a node share its hub, and this function: a connection leads to those that wait, whatever their script.
+    options.host.hub.onContext = wakeContextWaits;
     const files = new Map<string, string>();
     this.#execution = new Execution(this.#createVm(files), this.stats, this.#throttled);
     this.#stream = new StreamProtocol(this.#execution, options.host.log);

@@ -1,5 +1,5 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { callConnection, closeCodeAllowed, listenToContext, setContextValue } from "../../src/hub/calls.ts";
+import { beforeEach, describe, expect, test } from "bun:test";
+import { callConnection, closeCodeAllowed } from "../../src/hub/calls.ts";
 import { Connection, type Failure } from "../../src/hub/connection.ts";
 import { type Fanout, Hub } from "../../src/hub/hub.ts";
 import type { Json } from "../../src/json.ts";
@@ -26,7 +26,6 @@ beforeEach(() => {
   connection = new TestConnection(7);
   hub.add(connection);
 });
-afterEach(() => listenToContext(() => {}));
 
 const call = (func: string, ...args: Json[]) => callConnection(hub, 7, func, args);
 
@@ -39,10 +38,11 @@ describe("context", () => {
     expect(call("context")).toEqual({ value: { user_id: 10000, name: null, list: [1, null] } });
   });
 
-  test("tells the listener each key, after the value is there", () => {
+  test("tells the listener of its hub each key, after the value is there", () => {
     const heard: unknown[] = [];
-    listenToContext((who, key) => heard.push([who.id, key, who.context?.[key]]));
-    setContextValue(connection, "a", 1);
+    hub.onContext = (who, key) => heard.push([who.id, key, who.context?.[key]]);
+    new Hub().onContext = () => heard.push("another hub");
+    hub.setContextValue(connection, "a", 1);
     call("set_context", { b: 2, c: 3 });
     expect(heard).toEqual([
       [7, "a", 1],

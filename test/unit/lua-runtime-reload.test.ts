@@ -2,7 +2,6 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setContextValue } from "../../src/hub/calls.ts";
 import { eventually } from "../support/eventually.ts";
 import { Scripted } from "../support/scripted.ts";
 
@@ -63,7 +62,7 @@ test("a callback that waits ends in the old VM; what is queued behind it runs in
   connection.message("queued");
   edit("'22'");
   await eventually(() => scripted.script.stats.reloads === 1);
-  setContextValue(connection, "key", 1);
+  scripted.hub.setContextValue(connection, "key", 1);
   expect(connection.texts).toEqual(["wait1", "queued22"]);
 });
 

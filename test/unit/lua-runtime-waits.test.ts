@@ -1,5 +1,4 @@
 import { expect, test } from "bun:test";
-import { setContextValue } from "../../src/hub/calls.ts";
 import { eventually } from "../support/eventually.ts";
 import { Scripted } from "../support/scripted.ts";
 
@@ -42,16 +41,17 @@ test("a callback waits alone, and its connection's messages wait behind it in or
   expect(a.texts).toEqual([]);
   expect(b.texts).toEqual(["other"]);
   expect(scripted.script.stats.suspended).toBe(1);
-  setContextValue(a, "unrelated", 1);
+  scripted.hub.setContextValue(a, "unrelated", 1);
   expect(a.texts).toEqual([]);
-  setContextValue(a, "key", 5);
+  scripted.hub.setContextValue(a, "key", 5);
   expect(a.texts).toEqual(["5", "one", "two"]);
   expect(scripted.script.stats.suspended).toBe(0);
 });
 
 test("a value that is there already is answered at once", () => {
-  const connection = new Scripted(WAITER).connect();
-  setContextValue(connection, "key", { a: [1] });
+  const scripted = new Scripted(WAITER);
+  const connection = scripted.connect();
+  scripted.hub.setContextValue(connection, "key", { a: [1] });
   connection.message("plain");
   expect(connection.texts[0]).toStartWith("table: ");
 });
@@ -66,8 +66,8 @@ test("waits work inside pcall, iterators and coroutines of the script's own", ()
     const connection = scripted.connect();
     connection.message(name);
     expect(connection.texts).toEqual([]);
-    setContextValue(connection, "key", 5);
-    setContextValue(connection, "second", 6);
+    scripted.hub.setContextValue(connection, "key", 5);
+    scripted.hub.setContextValue(connection, "second", 6);
     expect(connection.texts).toEqual([...expected]);
     expect(scripted.log).toEqual([]);
   }
@@ -159,7 +159,7 @@ test("nobody else can resume what waits", () => {
   a.message("wait");
   b.message("meddle");
   expect(b.texts).toEqual(["normal; cannot resume non-suspended coroutine; cannot resume non-suspended coroutine"]);
-  setContextValue(a, "key", "value");
+  scripted.hub.setContextValue(a, "key", "value");
   expect(a.texts).toEqual(["value"]);
 });
 
