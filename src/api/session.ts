@@ -1,5 +1,6 @@
 import type { ServerWebSocket } from "bun";
 import type { Operations } from "../mesh/operations.ts";
+import { carryOutLater, writeLater } from "../turn.ts";
 import type { Grant } from "./access.ts";
 import { ApiConsumer, type EventSink } from "./consumer.ts";
 import { type Caller, execute, isBarrier } from "./methods.ts";
@@ -28,8 +29,8 @@ export type ApiSocket = ServerWebSocket<Session>;
 
 /** Who keeps the sessions. */
 export interface SessionKeeper {
-  /** Has `session.turn()` called at the end of this turn of the event loop; once, however often it is asked. */
-  schedule(session: Session): void;
+  /** Counts what all sessions carry out. */
+  readonly stats: { requests: number };
   /** The client does not keep up; `reason` says with what. The receiver closes it. */
   slow(session: Session, reason: string): void;
 }
@@ -40,8 +41,7 @@ export interface SessionKeeper {
  * not waited for, so replies that depend on a slow engine may come after later ones.
  *
  * What came in during one turn of the event loop is carried out at its end, and what that and other clients' messages have to
- * say to the client goes out in one write. It is not carried out as it comes in because Bun holds the socket corked then, and a
- * write to any other socket, such as a send's, takes a slow path.
+ * say to the client goes out in one write.
  */
 export class Session implements Caller, EventSink {
   readonly consumer: ApiConsumer;
@@ -53,7 +53,8 @@ export class Session implements Caller, EventSink {
   #received: (string | Uint8Array)[] = [];
   #gathered: string[] = [];
   #gatheredLength = 0;
-  #scheduled = false;
+  #toCarryOut = false;
+  #toWrite = false;
   #busy = false;
   /** Requests under way that another engine has to answer. */
   #unanswered = 0;
@@ -82,17 +83,9 @@ export class Session implements Caller, EventSink {
   /** A text or binary message came in; both carry JSON in UTF-8. */
   received(data: string | Uint8Array): void {
     this.#received.push(data);
-    this.#schedule();
-  }
-
-  /** Carries out what has come in and writes what there is to say. Returns how many requests there were. */
-  turn(): number {
-    this.#scheduled = false;
-    const requests = this.#handleReceived();
-    this.#flush();
-    // What held the events back may have gone out at once, and then no drain is announced.
-    if (this.consumer.held) this.consumer.resume();
-    return requests;
+    if (this.#toCarryOut) return;
+    this.#toCarryOut = true;
+    carryOutLater(this.#carryOut);
   }
 
   /** Sent at the end of the turn. False when there is no connection any more. */
@@ -100,8 +93,11 @@ export class Session implements Caller, EventSink {
     if (this.#socket === undefined) return false;
     this.#gathered.push(text);
     this.#gatheredLength += text.length;
+    if (!this.#toWrite) {
+      this.#toWrite = true;
+      writeLater(this.#writeOut);
+    }
     if (this.#gatheredLength > GATHER_LENGTH) this.#flush();
-    else this.#schedule();
     return true;
   }
 
@@ -128,31 +124,34 @@ export class Session implements Caller, EventSink {
 
   /**
    * The connection has ended, whatever ended it: carries out what came in before, and gives up its topics and what is still
-   * waiting. Returns how many requests it carried out.
+   * waiting.
    */
-  closed(): number {
-    const requests = this.#handleReceived();
+  closed(): void {
+    this.#handleReceived();
     this.#socket = undefined;
     this.#waiting = [];
     this.#gathered = [];
     this.#gatheredLength = 0;
     this.consumer.unconsumeAll();
-    return requests;
   }
 
-  #schedule(): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    this.keeper.schedule(this);
-  }
+  readonly #carryOut = (): void => {
+    this.#toCarryOut = false;
+    this.#handleReceived();
+  };
 
-  #handleReceived(): number {
+  readonly #writeOut = (): void => {
+    this.#toWrite = false;
+    this.#flush();
+    // What held the events back may have gone out at once, and then no drain is announced.
+    if (this.consumer.held) this.consumer.resume();
+  };
+
+  #handleReceived(): void {
     const received = this.#received;
-    if (received.length === 0) return 0;
+    if (received.length === 0) return;
     this.#received = [];
-    let requests = 0;
-    for (const data of received) requests += this.#handle(data);
-    return requests;
+    for (const data of received) this.keeper.stats.requests += this.#handle(data);
   }
 
   /** Carries out a message's requests and returns how many it had. */

@@ -39,9 +39,7 @@ export class Sessions implements SessionKeeper {
   limits: SessionLimits;
   readonly #options: SessionsOptions;
   readonly #open = new Set<Session>();
-  /** Those with something to do at the end of this turn of the event loop. */
-  #scheduled: Session[] = [];
-  readonly #stats: ApiStats;
+  readonly stats: ApiStats;
   readonly #log: ThrottledLog;
   #unwatch: () => void = () => {};
   #timer: Timer | undefined;
@@ -49,7 +47,7 @@ export class Sessions implements SessionKeeper {
   constructor(options: SessionsOptions) {
     this.#options = options;
     this.limits = options.limits;
-    this.#stats = options.stats;
+    this.stats = options.stats;
     this.#log = new ThrottledLog(options.log);
     this.handler = {
       maxPayloadLength: Math.max(options.limits.readBufferSize, HARD_READ_LIMIT),
@@ -79,13 +77,9 @@ export class Sessions implements SessionKeeper {
     return new Session(operations, address, grant, this.limits, this);
   }
 
-  schedule(session: Session): void {
-    if (this.#scheduled.push(session) === 1) setImmediate(this.#turn);
-  }
-
   slow(session: Session, reason: string): void {
     if (!this.#open.has(session)) return;
-    this.#stats.slowClients++;
+    this.stats.slowClients++;
     this.#log.warn("slow", `api client ${session.address} is too slow and is closed with 1013: ${reason}`);
     session.close(1013, "too slow: try again later");
   }
@@ -111,7 +105,7 @@ export class Sessions implements SessionKeeper {
     const session = socket.data;
     session.opened(socket);
     this.#open.add(session);
-    this.#stats.clients++;
+    this.stats.clients++;
     // The users may have changed between the check of the upgrade request and now.
     this.#recheckOne(session);
   }
@@ -122,12 +116,6 @@ export class Sessions implements SessionKeeper {
     session.received(data);
   }
 
-  readonly #turn = (): void => {
-    const scheduled = this.#scheduled;
-    this.#scheduled = [];
-    for (const session of scheduled) this.#stats.requests += session.turn();
-  };
-
   #heard(socket: ApiSocket): void {
     socket.data.lastRead = performance.now();
   }
@@ -135,8 +123,8 @@ export class Sessions implements SessionKeeper {
   #closed(socket: ApiSocket, code: number, reason: string): void {
     const session = socket.data;
     if (!this.#open.delete(session)) return;
-    this.#stats.clients--;
-    this.#stats.requests += session.closed();
+    this.stats.clients--;
+    session.closed();
     // What Bun ends by itself (a message too large, a frame against the protocol) has a reason that starts so.
     if (code === 1009 || reason.startsWith("Received ")) {
       this.#log.warn(
@@ -151,7 +139,7 @@ export class Sessions implements SessionKeeper {
     for (const session of this.#open) {
       const { readTimeout, writeTimeout } = session.limits;
       if (readTimeout > 0 && now - session.lastRead > readTimeout * 1000) {
-        this.#stats.readTimeouts++;
+        this.stats.readTimeouts++;
         session.close(1001, `nothing was received for ${readTimeout} seconds: send a ping now and then`);
       } else if (writeTimeout > 0 && session.blockedSince > 0 && now - session.blockedSince > writeTimeout * 1000) {
         this.slow(

@@ -1,6 +1,7 @@
 import type { Socket, SocketHandler } from "bun";
 import { messageOf } from "../errors.ts";
 import { isThisMachine } from "../this-machine.ts";
+import { writeLater } from "../turn.ts";
 import { FrameDecoder, FrameError, type FrameReader, FrameType, FrameWriter } from "./frame.ts";
 
 export interface LinkLimits {
@@ -116,7 +117,7 @@ export class Link {
   schedule(): void {
     if (this.#scheduled || this.#blocked) return;
     this.#scheduled = true;
-    setImmediate(this.#flush);
+    writeLater(this.#flush);
   }
 
   /** Sends a frame whose body is only text. */

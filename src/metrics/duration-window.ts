@@ -34,9 +34,8 @@ export class DurationWindow {
     this.#nextRotation = performance.now() + this.#bucketMs;
   }
 
-  /** Observes an operation that began at `started` (`performance.now()`) and has just ended. */
-  finish(started: number): void {
-    const now = performance.now();
+  /** Observes an operation that began at `started` and has ended at `now` (both of `performance.now()`). */
+  observe(started: number, now: number): void {
     if (now >= this.#nextRotation) this.#rotate(now);
     const seconds = (now - started) / 1000;
     this.count++;

@@ -7,6 +7,7 @@ import type { RemoteAddress } from "../listen/remote-address.ts";
 import type { Log } from "../log.ts";
 import type { Script } from "../lua/script.ts";
 import type { ThrottledLog } from "../throttled-log.ts";
+import { writeLater } from "../turn.ts";
 import type { ServerConnection } from "./server-connection.ts";
 import type { Sweeper } from "./sweeper.ts";
 
@@ -81,6 +82,10 @@ export abstract class Port implements Fanout {
   /** Clients are let in once the engine has its node number, and no more once it drains. */
   accepting = false;
   protected readonly ids: ClientIds;
+  /** The client whose bytes are being worked on: what is sent to it meanwhile is written right after that. */
+  receiving: ServerConnection | undefined = undefined;
+  /** Clients with gathered messages. */
+  #gathering: ServerConnection[] = [];
   #clients = 0;
   #drained: (() => void) | undefined;
 
@@ -111,6 +116,19 @@ export abstract class Port implements Fanout {
   get clients(): number {
     return this.#clients;
   }
+
+  /** A connection begins to gather: has it written out at the end of the turn. */
+  gathers(connection: ServerConnection): void {
+    if (connection === this.receiving) return;
+    if (this.#gathering.push(connection) === 1) writeLater(this.writeGathered);
+  }
+
+  protected readonly writeGathered = (): void => {
+    const gathering = this.#gathering;
+    if (gathering.length === 0) return;
+    this.#gathering = [];
+    for (const connection of gathering) connection.writeOut();
+  };
 
   abstract subscribe(connection: ServerConnection, channel: string): void;
   abstract unsubscribe(connection: ServerConnection, channel: string): void;

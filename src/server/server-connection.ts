@@ -1,18 +1,23 @@
-import { Connection } from "../hub/connection.ts";
+import { Connection, type Failure, type Payload } from "../hub/connection.ts";
 import type { Port } from "./port.ts";
 
 /** Milliseconds a closing client has to take what is still waiting for it, and then to end its side. */
 const CLOSE_GRACE_MS = 5000;
+/** Gathered messages are written before the turn's end when they are as long: text in UTF-16 units, bytes in bytes. */
+const GATHER_LENGTH = 64 * 1024;
 
 /**
- * What WebSocket and socket connections share: time-outs, the bound on waiting bytes, and a close that lets what was sent
- * before it go out first.
+ * What WebSocket and socket connections share: one write for all that is sent in a turn of the event loop, time-outs, the bound
+ * on waiting bytes, and a close that lets what was sent before it go out first.
  */
 export abstract class ServerConnection extends Connection {
   /** When the client last took bytes while some were waiting; 0 when none wait. */
   protected stalledSince = 0;
   /** True once `on_close` has been asked for, so that it runs once, whatever else ends the connection meanwhile. */
   ending = false;
+  /** Sent in this turn and not written yet. */
+  #gathered: Payload[] | undefined = undefined;
+  #gatheredLength = 0;
   /** A close that waits for the client to take what was sent before it. */
   #closing: { code: number; reason: string } | undefined = undefined;
   /** When the grace of a closing client ends. */
@@ -33,8 +38,32 @@ export abstract class ServerConnection extends Connection {
   /** Ends the transport at once; what waits is lost. */
   protected abstract terminate(): void;
 
+  /** Writes all of these, in one system call where that is possible; what the client does not take at once waits. */
+  protected abstract put(payloads: readonly Payload[]): Failure;
+
+  /** Has `data` written with whatever else this turn sends to the client. */
+  protected gather(data: Payload): Failure {
+    if (this.#gathered === undefined) {
+      this.#gathered = [data];
+      this.port.gathers(this);
+    } else this.#gathered.push(data);
+    this.#gatheredLength += data.length;
+    return this.#gatheredLength > GATHER_LENGTH ? this.writeOut() : undefined;
+  }
+
+  /** Writes what has been gathered. */
+  writeOut(): Failure {
+    const gathered = this.#gathered;
+    if (gathered === undefined) return undefined;
+    this.#gathered = undefined;
+    this.#gatheredLength = 0;
+    return this.put(gathered);
+  }
+
   override close(code = 1000, reason = ""): void {
     this.dismissed = true;
+    this.writeOut();
+    // Closed before, or just now because that was too much for it.
     if (!this.open) return;
     this.open = false;
     this.#closeBy = this.port.sweeper.now + CLOSE_GRACE_MS;

@@ -19,8 +19,6 @@ export class SocketConnection extends ServerConnection implements StreamConnecti
   /** What the kernel did not take yet, in order. */
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
-  /** While the script works on one chunk, what it sends is gathered here and written at once. */
-  #corked: Uint8Array[] | undefined = undefined;
   #paused = false;
   /** The client sends no more. */
   #peerEnded = false;
@@ -34,9 +32,7 @@ export class SocketConnection extends ServerConnection implements StreamConnecti
     if (!this.open) return "the connection is closing";
     const bytes = typeof data === "string" ? utf8.encode(data) : data;
     this.port.stats.sentMessages++;
-    if (this.#corked !== undefined) this.#corked.push(bytes);
-    else this.#put(bytes);
-    return undefined;
+    return this.gather(bytes);
   }
 
   override send(data: Payload): Failure {
@@ -49,11 +45,6 @@ export class SocketConnection extends ServerConnection implements StreamConnecti
 
   override waitingBytes(): number {
     return this.#waitingBytes;
-  }
-
-  override close(code?: number, reason?: string): void {
-    this.uncork();
-    super.close(code, reason);
   }
 
   pauseReading(): void {
@@ -72,17 +63,6 @@ export class SocketConnection extends ServerConnection implements StreamConnecti
 
   get paused(): boolean {
     return this.#paused;
-  }
-
-  cork(): void {
-    this.#corked ??= [];
-  }
-
-  uncork(): void {
-    const corked = this.#corked;
-    this.#corked = undefined;
-    if (corked === undefined || corked.length === 0) return;
-    this.#put(corked.length === 1 ? corked[0]! : Buffer.concat(corked));
   }
 
   /** The kernel has room again. */
@@ -105,7 +85,6 @@ export class SocketConnection extends ServerConnection implements StreamConnecti
     this.#socket = undefined;
     this.#waiting = [];
     this.#waitingBytes = 0;
-    this.#corked = undefined;
   }
 
   onPeerEnd(): void {
@@ -123,16 +102,18 @@ export class SocketConnection extends ServerConnection implements StreamConnecti
     this.#socket?.terminate();
   }
 
-  #put(bytes: Uint8Array): void {
-    let rest = bytes;
-    if (this.#waiting.length === 0 && this.#socket !== undefined) {
-      const taken = Math.max(0, this.#socket.write(bytes));
-      if (taken === bytes.length) return;
-      rest = bytes.subarray(taken);
+  protected override put(payloads: readonly Uint8Array[]): Failure {
+    if (this.#socket === undefined) return "the connection is closing";
+    let rest = payloads.length === 1 ? payloads[0]! : Buffer.concat(payloads);
+    if (this.#waiting.length === 0) {
+      const taken = Math.max(0, this.#socket.write(rest));
+      if (taken === rest.length) return undefined;
+      rest = rest.subarray(taken);
     }
     this.#waiting.push(rest);
     this.#waitingBytes += rest.length;
     this.pressed();
+    return undefined;
   }
 }
 
@@ -228,9 +209,10 @@ export class SocketPort extends Port {
     const connection = new SocketConnection(this.ids.next(), remoteAddr, this, socket);
     socket.data = connection;
     this.opened(connection);
-    connection.cork();
+    this.receiving = connection;
     this.script.opened(connection);
-    connection.uncork();
+    this.receiving = undefined;
+    connection.writeOut();
   }
 
   #data(socket: ClientSocket, chunk: Buffer): void {
@@ -245,9 +227,10 @@ export class SocketPort extends Port {
     if (!connection.open) return;
     connection.lastRead = this.sweeper.now;
     connection.buffer.append(chunk);
-    connection.cork();
+    this.receiving = connection;
     this.script.received(connection);
-    connection.uncork();
+    this.receiving = undefined;
+    connection.writeOut();
     // While reading is paused, whole packets wait behind a callback: that is not one packet that is too large.
     if (connection.open && !connection.paused && connection.buffer.length > this.limits.readBufferSize) {
       this.#tooLarge(connection);

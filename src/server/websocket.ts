@@ -24,6 +24,8 @@ const HARD_LIMIT_FACTOR = 2;
 /** Seconds that a slow client behind a front is left for this side to notice, log and close it. */
 const FRONT_GRACE = 10;
 
+const CLOSING = "the connection is closing";
+
 export class WebSocketConnection extends ServerConnection {
   socket: Socket | undefined = undefined;
   /** Only between the upgrade and `on_handshake`. */
@@ -36,20 +38,45 @@ export class WebSocketConnection extends ServerConnection {
 
   override write(data: Payload): Failure {
     const { socket, port } = this;
-    if (!this.open || socket === undefined) return "the connection is closing";
+    if (!this.open || socket === undefined) return CLOSING;
+    // Bun itself gathers what a handler sends to its own client.
+    if (port.receiving === this) return this.writeOut() ?? this.#hand(socket, data);
+    return this.gather(data);
+  }
+
+  protected override put(payloads: readonly Payload[]): Failure {
+    const { socket } = this;
+    if (socket === undefined) {
+      this.port.stats.sendErrors += payloads.length;
+      return CLOSING;
+    }
+    if (payloads.length === 1) return this.#hand(socket, payloads[0]!);
+    let failure: Failure;
+    socket.cork(() => {
+      for (const data of payloads) {
+        // One of them may have been too much for the client.
+        if (!this.open) this.port.stats.sendErrors++;
+        else failure = this.#hand(socket, data) ?? failure;
+      }
+    });
+    if (this.open && socket.getBufferedAmount() > 0) this.pressed();
+    return failure;
+  }
+
+  #hand(socket: Socket, data: Payload): Failure {
+    const { stats } = this.port;
     const sent = typeof data === "string" ? socket.sendText(data) : socket.sendBinary(data);
     if (sent > 0 || data.length === 0) {
-      port.stats.sentMessages++;
+      stats.sentMessages++;
       return undefined;
     }
-    if (sent === 0) {
-      port.stats.sendErrors++;
-      this.pressed();
-      return "the client is too slow: the message was dropped and the connection is being closed";
-    }
-    port.stats.sentMessages++;
     this.pressed();
-    return undefined;
+    if (sent < 0) {
+      stats.sentMessages++;
+      return undefined;
+    }
+    stats.sendErrors++;
+    return "the client is too slow: the message was dropped and the connection is being closed";
   }
 
   override send(data: Payload): Failure {
@@ -185,6 +212,8 @@ export class WebSocketPort extends Port {
 
   override publish(channel: string, data: Payload, subscribers: number): number {
     const { listeners } = this.#listening;
+    // What was sent before stays before.
+    this.writeGathered();
     let failed = 0;
     for (const server of listeners) {
       // Bun answers 0 for a channel without subscribers as well: only after a change of certificate are there such servers.
@@ -257,7 +286,9 @@ export class WebSocketPort extends Port {
     const { handshake } = connection;
     connection.handshake = undefined;
     this.opened(connection);
+    this.receiving = connection;
     this.script.opened(connection, handshake);
+    this.receiving = undefined;
   }
 
   #message(socket: Socket, data: string | Buffer): void {
@@ -266,7 +297,9 @@ export class WebSocketPort extends Port {
     if (connection === REFUSED || !connection.open) return;
     connection.lastRead = this.sweeper.now;
     this.stats.readMessages++;
+    this.receiving = connection;
     this.script.message(connection, data);
+    this.receiving = undefined;
   }
 
   #heard(socket: Socket): void {

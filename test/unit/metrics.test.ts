@@ -33,6 +33,7 @@ function sources(overrides: Partial<EngineSources> = {}): EngineSources {
     sendDurations: () => [],
     channels: () => 9,
     topics: () => new Map([["foo", { depth: 3, size: 2000, consumers: 1, pushed: 10, popped: 7, rejected: 1 }]]),
+    topicCounts: () => [["foo", { pushed: 10, popped: 7, rejected: 1 }]],
     topicsRefused: () => 0,
     scripts: () => [
       {
@@ -95,6 +96,7 @@ describe("engine metrics", () => {
     expect(lines(text, "connmix_engine_servers_send_errors_total")[0]).toEndWith("4");
     expect(lines(text, "connmix_engine_channels")).toEqual(["connmix_engine_channels 9"]);
     expect(lines(text, "connmix_engine_queue_depth")).toEqual(['connmix_engine_queue_depth{topic="foo"} 3']);
+    expect(lines(text, "connmix_engine_queue_popped_total")).toEqual(['connmix_engine_queue_popped_total{topic="foo"} 7']);
     expect(lines(text, "connmix_engine_lua_errors_total")[0]).toBe(
       'connmix_engine_lua_errors_total{entry="lua/entry.lua",callback="on_message"} 1',
     );
@@ -131,7 +133,7 @@ describe("engine metrics", () => {
     const window = new DurationWindow(600, 5);
     const labels = { protocol: "websocket", scenario: "local" };
     const metrics = createEngineMetrics(sources({ sendDurations: () => [{ labels, window }] }));
-    for (let turn = 0; turn < 10; turn++) window.finish(performance.now() - 1000);
+    for (let turn = 0; turn < 10; turn++) window.observe(performance.now() - 1000, performance.now());
     const text = await metrics.text();
     const name = "connmix_engine_servers_send_duration_seconds";
     expect(text).toContain(`# TYPE ${name} summary`);
@@ -156,7 +158,7 @@ test("center metrics have the documented names", async () => {
 
 describe("a duration window", () => {
   function observe(window: DurationWindow, seconds: number): void {
-    window.finish(performance.now() - seconds * 1000);
+    window.observe(performance.now() - seconds * 1000, performance.now());
   }
 
   test("without observations is all zero", () => {
@@ -190,7 +192,7 @@ test("the metrics of several processes are added up, quantiles averaged", async 
     set.counter("sent_total", "sent", ["protocol"], () => [[clients * 10, { protocol: "websocket" }]]);
     set.gauge("clients", "clients", [], () => [[clients]]);
     const window = new DurationWindow(600, 5);
-    window.finish(performance.now() - seconds * 1000);
+    window.observe(performance.now() - seconds * 1000, performance.now());
     set.summary("took_seconds", "took", ["scenario"], () => [{ labels: { scenario: "local" }, window }]);
     return set.json();
   };
@@ -202,13 +204,15 @@ test("the metrics of several processes are added up, quantiles averaged", async 
   expect(Number(median?.split(" ")[1])).toBeCloseTo(2, 1);
 });
 
-test("a send timer keeps one window for each protocol and scenario", () => {
+test("a send timer keeps one window for each protocol and scenario", async () => {
   const timer = new SendTimer(600, 5);
   const started = performance.now();
   timer.local("websocket", started);
   timer.local("websocket", started);
   timer.local("socket", started);
   timer.forwarded(started);
+  // A local send ends with the turn.
+  await new Promise((resolve) => setImmediate(resolve));
   expect(timer.durations().map(({ labels, window }) => [labels.protocol, labels.scenario, window.count])).toEqual([
     ["websocket", "local", 2],
     ["socket", "local", 1],
