@@ -289,6 +289,7 @@ class Engine implements RunningNode {
         sendDurations: () => this.#sendTimer.durations(),
         channels: () => this.#hub.channelCount,
         topics: () => this.#queues.stats(),
+        topicCounts: () => this.#queues.counts(),
         topicsRefused: () => this.#queues.topicsRefused,
         scripts: () => this.#servers.map(({ label, script }) => ({ entry: label, stats: script.stats })),
         mesh: () => this.#mesh.stats,

@@ -1,4 +1,4 @@
-import type { Consumer, QueueMessage } from "../hub/queue.ts";
+import type { Consumer, QueueMessage } from "../hub/consumer.ts";
 import type { Operations } from "../mesh/operations.ts";
 import { API_ERROR, ApiError } from "./api-error.ts";
 import type { Dialect, EventFrame } from "./dialects.ts";

@@ -1,4 +1,5 @@
-import type { QueueMessage, Queues } from "../hub/queue.ts";
+import type { QueueMessage } from "../hub/consumer.ts";
+import type { Queues } from "../hub/queue.ts";
 import { FrameError } from "./frame.ts";
 
 /** The engine a stream's messages come from, as far as the inbox needs it. */

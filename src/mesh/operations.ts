@@ -1,7 +1,7 @@
 import type { CallResult } from "../hub/calls.ts";
 import type { Failure, Payload } from "../hub/connection.ts";
+import type { Consumer } from "../hub/consumer.ts";
 import type { PublishCount } from "../hub/hub.ts";
-import type { Consumer } from "../hub/queue.ts";
 import type { Json } from "../json.ts";
 
 /** A result that is there at once when the owner is this node, and awaited only when a peer has to answer. */

@@ -1,4 +1,5 @@
-import type { Consumer, QueueMessage, Queues } from "../hub/queue.ts";
+import type { Consumer, QueueMessage } from "../hub/consumer.ts";
+import type { Queues } from "../hub/queue.ts";
 import { FrameError, FrameType } from "./frame.ts";
 import type { Link } from "./link.ts";
 

@@ -1,5 +1,6 @@
 import type { ApiStats } from "../api/sessions.ts";
 import type { TopicStats } from "../hub/queue.ts";
+import type { Counts } from "../hub/topic-counts.ts";
 import type { ScriptStats } from "../lua/script.ts";
 import type { MeshStats } from "../mesh/mesh.ts";
 import type { PeerStats } from "../mesh/peer-stats.ts";
@@ -24,7 +25,9 @@ export interface EngineSources {
   sendDurations(): readonly Durations[];
   channels(): number;
   topics(): ReadonlyMap<string, TopicStats>;
-  /** Messages refused because there were `maxTopics` already. */
+  /** Of topics that messages were pushed to, those forgotten since included; boundedly many. */
+  topicCounts(): Iterable<readonly [topic: string, Counts]>;
+  /** Messages refused because `maxTopics` were in use already. */
   topicsRefused(): number;
   /** `entry` is the script's path as configured. */
   scripts(): readonly { entry: string; stats: ScriptStats }[];
@@ -77,15 +80,17 @@ function addServers(metrics: MetricSet, { ports, sendDurations, channels, mesh }
   metrics.gauge("connmix_engine_channels", "Channels with subscribers on this engine", [], () => [[channels()]]);
 }
 
-function addQueues(metrics: MetricSet, { topics, topicsRefused }: EngineSources): void {
-  function* samples(field: keyof TopicStats): Iterable<Sample> {
-    let count = 0;
-    for (const [topic, stats] of topics()) yield [stats[field], { topic: count++ < MAX_TOPICS ? topic : "other" }];
-  }
-  const gauge = (name: string, help: string, field: keyof TopicStats) =>
-    metrics.gauge(`connmix_engine_queue_${name}`, help, ["topic"], () => samples(field));
-  const counter = (name: string, help: string, field: keyof TopicStats) =>
-    metrics.counter(`connmix_engine_queue_${name}_total`, help, ["topic"], () => samples(field));
+function addQueues(metrics: MetricSet, { topics, topicCounts, topicsRefused }: EngineSources): void {
+  const gauge = (name: string, help: string, field: "depth" | "size" | "consumers") =>
+    metrics.gauge(`connmix_engine_queue_${name}`, help, ["topic"], () =>
+      [...topics()].map(
+        ([topic, stats], index): Sample => [stats[field], { topic: index < MAX_TOPICS ? topic : "other" }],
+      ),
+    );
+  const counter = (name: string, help: string, field: keyof Counts) =>
+    metrics.counter(`connmix_engine_queue_${name}_total`, help, ["topic"], () =>
+      Array.from(topicCounts(), ([topic, counts]): Sample => [counts[field], { topic }]),
+    );
   gauge("depth", "Messages that wait in the topic", "depth");
   gauge("size", "Messages that may wait in the topic", "size");
   gauge("consumers", "Consumers of the topic", "consumers");

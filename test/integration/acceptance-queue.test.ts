@@ -43,6 +43,15 @@ class Consumer {
     return new Consumer(socket);
   }
 
+  /** Resolves when the engine knows that it is gone. */
+  async leave(how: "close" | "terminate" = "close"): Promise<void> {
+    this.socket[how]();
+    await this.socket.closed;
+    await eventually(async () => {
+      expect(metric(await scrape(node.apiPort), "connmix_engine_queue_consumers")).toBe(0);
+    });
+  }
+
   /** Takes `count` more events. */
   async take(count: number): Promise<this> {
     for (let i = 0; i < count; i++) this.got.push((await this.socket.json()).result.data);
@@ -65,7 +74,7 @@ describe("a full topic", () => {
     expect(consumer.got).toEqual(numbers(1, 50));
     expect(await push("full", 52)).toEqual([expect.any(Number), null]);
     expect((await consumer.take(1)).got.at(-1)).toBe(52);
-    consumer.socket.close();
+    await consumer.leave();
   });
 
   test("has the size that mix.queue.new gave it", async () => {
@@ -76,7 +85,7 @@ describe("a full topic", () => {
     expect((await push("small", 7))[1]).toMatch(/full.*5/);
     const consumer = await (await Consumer.of("small")).take(5);
     expect(consumer.got).toEqual([1, 2, 3, 5, 6]);
-    consumer.socket.close();
+    await consumer.leave();
   });
 
   test("of a size that makes no sense is refused", async () => {
@@ -95,7 +104,8 @@ test("one topic too many is an error, counted, and those that exist go on", asyn
      end
      return errors, last, mix.queue.new("one more", 5)`,
   );
-  const made = 20 - 2;
+  // "small" has a size of its own and stays; "full" is empty by now and has made room.
+  const made = 20 - 1;
   expect(results[0]).toBe(40 - made);
   expect(results[1]).toMatch(/too many topics: 20 .*maxTopics/);
   expect(results[2]).toMatch(/too many topics/);
@@ -103,7 +113,16 @@ test("one topic too many is an error, counted, and those that exist go on", asyn
   // Consuming is not limited: the topic may be pushed to on another engine.
   const consumer = await Consumer.of("topic 40", "topic 1");
   expect((await consumer.take(2)).got).toEqual([1, 2]);
-  consumer.socket.close();
+  expect(metric(await scrape(node.apiPort), "connmix_engine_queue_topics_refused_total")).toBe(40 - made + 1);
+  await consumer.leave();
+});
+
+test("a topic that was emptied makes room for another one", async () => {
+  expect(await push("one more", 1)).toEqual([1, null]);
+  expect((await push("two more", 1))[1]).toMatch(/too many topics/);
+  const text = await scrape(node.apiPort);
+  expect(text).not.toContain('connmix_engine_queue_depth{topic="topic 1"}');
+  expect(metric(text, "connmix_engine_queue_popped_total", 'topic="topic 1"')).toBe(2);
 });
 
 describe("consumers", () => {
@@ -122,17 +141,11 @@ describe("consumers", () => {
   test("that go away, politely or not, lose nothing of what waits", async () => {
     for (const leave of ["close", "terminate"] as const) {
       const first = await (await Consumer.of("topic 12")).take(leave === "close" ? 1 : 0);
-      first.socket[leave]();
-      await first.socket.closed;
-      await eventually(async () => {
-        const text = await scrape(node.apiPort);
-        expect(metric(text, "connmix_engine_queue_consumers", 'topic="topic 12"')).toBe(0);
-      });
+      await first.leave(leave);
       await push("topic 12", 1, 20);
       const second = await (await Consumer.of("topic 12")).take(20);
       expect(second.got).toEqual(numbers(1, 20));
-      second.socket.close();
-      await second.socket.closed;
+      await second.leave();
     }
   });
 
@@ -145,7 +158,7 @@ describe("consumers", () => {
     expect(await consumer.socket.json()).toEqual({ E: { c: 202, m: expect.any(String) }, i: 3 });
     await push("topic 13", 7);
     expect((await consumer.take(1)).got.at(-1)).toBe(7);
-    consumer.socket.close();
+    await consumer.leave();
   });
 });
 
@@ -177,5 +190,5 @@ test("what is pushed arrives as the value it is", async () => {
     const [n, err] = await lua.run(`return mix.queue.push("topic 14", ${source})`);
     expect([n, typeof err]).toEqual([null, "string"]);
   }
-  consumer.socket.close();
+  await consumer.leave();
 });

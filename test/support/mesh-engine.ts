@@ -1,7 +1,8 @@
 import { ClientIds } from "../../src/client-id.ts";
 import { Connection, type Failure, type Payload } from "../../src/hub/connection.ts";
+import type { Consumer, QueueMessage } from "../../src/hub/consumer.ts";
 import { type Fanout, Hub } from "../../src/hub/hub.ts";
-import { type Consumer, type QueueLimits, type QueueMessage, Queues } from "../../src/hub/queue.ts";
+import { type QueueLimits, Queues } from "../../src/hub/queue.ts";
 import type { Log } from "../../src/log.ts";
 import { Mesh, type MeshOptions } from "../../src/mesh/mesh.ts";
 import type { NodeRecord } from "../../src/registry/registry.ts";

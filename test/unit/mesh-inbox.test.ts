@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "bun:test";
-import { type Consumer, type QueueMessage, Queues } from "../../src/hub/queue.ts";
+import type { Consumer, QueueMessage } from "../../src/hub/consumer.ts";
+import { Queues } from "../../src/hub/queue.ts";
 import { Inbox, type InboxStream, type Sender } from "../../src/mesh/inbox.ts";
 
 class TestSender implements Sender {

@@ -96,7 +96,9 @@ describe("engine metrics", () => {
     expect(lines(text, "connmix_engine_servers_send_errors_total")[0]).toEndWith("4");
     expect(lines(text, "connmix_engine_channels")).toEqual(["connmix_engine_channels 9"]);
     expect(lines(text, "connmix_engine_queue_depth")).toEqual(['connmix_engine_queue_depth{topic="foo"} 3']);
-    expect(lines(text, "connmix_engine_queue_popped_total")).toEqual(['connmix_engine_queue_popped_total{topic="foo"} 7']);
+    expect(lines(text, "connmix_engine_queue_popped_total")).toEqual([
+      'connmix_engine_queue_popped_total{topic="foo"} 7',
+    ]);
     expect(lines(text, "connmix_engine_lua_errors_total")[0]).toBe(
       'connmix_engine_lua_errors_total{entry="lua/entry.lua",callback="on_message"} 1',
     );

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "bun:test";
-import { type Consumer, type QueueMessage, Queues } from "../../src/hub/queue.ts";
+import type { Consumer, QueueMessage } from "../../src/hub/consumer.ts";
+import { Queues } from "../../src/hub/queue.ts";
 
 class TestConsumer implements Consumer {
   readonly got: string[] = [];
@@ -78,13 +79,101 @@ describe("a topic", () => {
       error: expect.stringContaining("this one has 1025"),
     });
   });
+});
 
-  test("is one of a bounded number that hold messages; consuming alone does not count", () => {
+describe("topics", () => {
+  /** Pushes one message and takes it, so that the topic is left empty. */
+  function use(topic: string): void {
+    push(0, 1, topic);
+    const consumer = new TestConsumer();
+    queues.addConsumer(topic, consumer);
+    queues.removeConsumer(topic, consumer);
+    expect(consumer.got).toEqual(["0"]);
+  }
+  const names = () => [...queues.stats().keys()];
+  const tooMany = { error: expect.stringContaining("too many topics: 3") };
+
+  test("that hold messages are bounded; consuming alone does not count", () => {
     for (let n = 0; n < 10; n++) expect(queues.addConsumer(`consumed${n}`, new TestConsumer())).toBe(true);
     for (const topic of ["a", "b", "c"]) push(0, 1, topic);
-    expect(queues.push(message(0, "d"))).toMatchObject({ error: expect.stringContaining("too many topics: 3") });
-    expect(queues.declare("d", 5)).toMatchObject({ error: expect.stringContaining("too many topics: 3") });
+    expect(queues.push(message(0, "d"))).toMatchObject(tooMany);
+    expect(queues.declare("d", 5)).toMatchObject(tooMany);
+    expect(queues.topicsRefused).toBe(2);
     expect(queues.push(message(1, "a"))).toBe(2);
+    expect(names()).not.toContain("d");
+  });
+
+  test("that are empty make room when there are too many, the one longest unused first", () => {
+    for (const topic of ["a", "b", "c"]) use(topic);
+    use("a");
+    expect(names()).toEqual(["a", "b", "c"]);
+    use("d");
+    expect(names()).toEqual(["a", "c", "d"]);
+    use("e");
+    expect(names()).toEqual(["a", "d", "e"]);
+    for (let n = 0; n < 10_000; n++) use(`user ${n}`);
+    expect(names()).toEqual(["user 9997", "user 9998", "user 9999"]);
+    expect(queues.topicsRefused).toBe(0);
+  });
+
+  test("with messages, consumers here or elsewhere, or a size of their own stay", () => {
+    push(0, 1, "waiting");
+    queues.declare("sized", 5);
+    for (const remote of [false, true]) {
+      queues.addConsumer("consumed", new TestConsumer(remote));
+      push(0, 1, "consumed");
+      expect(queues.push(message(0, "d"))).toMatchObject(tooMany);
+      expect(names()).toEqual(["waiting", "sized", "consumed"]);
+    }
+  });
+
+  test("are not forgotten once they are used again", () => {
+    for (const topic of ["a", "b", "c"]) use(topic);
+    push(0, 1, "a");
+    queues.declare("b", 5);
+    queues.addConsumer("c", new TestConsumer());
+    expect(queues.push(message(0, "d"))).toMatchObject(tooMany);
+  });
+
+  test("are forgotten also when the consumer leaves while it takes the last message", () => {
+    for (const topic of ["a", "b", "c"]) {
+      const consumer = new TestConsumer();
+      consumer.take = () => queues.removeConsumer(topic, consumer);
+      queues.addConsumer(topic, consumer);
+      push(0, 1, topic);
+    }
+    push(0, 1, "d");
+    expect(names()).toEqual(["b", "c", "d"]);
+  });
+
+  test("take back what did not arrive after they were forgotten, beyond the bound", () => {
+    use("a");
+    for (const topic of ["b", "c", "d"]) push(0, 1, topic);
+    expect(names()).not.toContain("a");
+    queues.restore("a", [message(0, "a")]);
+    expect(queues.stats().get("a")).toMatchObject({ depth: 1, pushed: 1, popped: 0 });
+    expect(queues.push(message(0, "e"))).toMatchObject(tooMany);
+    // There are four now: forgetting one of them makes no room yet.
+    for (const [topic, pushed] of [
+      ["a", tooMany],
+      ["b", 1],
+    ] as const) {
+      const consumer = new TestConsumer();
+      queues.addConsumer(topic, consumer);
+      expect(queues.removeConsumer(topic, consumer)).toBe(true);
+      expect(queues.push(message(0, "e"))).toEqual(pushed);
+    }
+    expect(names()).toEqual(["c", "d", "e"]);
+  });
+
+  test("are counted on when they come back, those beyond 200 names together", () => {
+    for (let round = 1; round <= 2; round++) {
+      for (let n = 0; n < 300; n++) use(`user ${n}`);
+      const counts = new Map(queues.counts());
+      expect(counts.size).toBe(201);
+      expect(counts.get("user 0")).toEqual({ pushed: round, popped: round, rejected: 0 });
+      expect(counts.get("other")).toEqual({ pushed: 100 * round, popped: 100 * round, rejected: 0 });
+    }
   });
 });
 
@@ -196,7 +285,7 @@ describe("what comes back", () => {
     queues.addConsumer("jobs", consumer);
     expect(consumer.got).toEqual(range(2, 10));
     queues.restore("jobs", []);
-    queues.restore("unknown", [message(1)]);
+    queues.restore("unknown", []);
     expect(queues.stats().has("unknown")).toBe(false);
   });
 
