@@ -14,7 +14,7 @@ end
 function on_handshake(client_id, headers, server, conn) greet(conn) end
 function on_connect(client_id, conn) greet(conn) end
 
--- Sends 1 to 30 to one client in three ways, by turns, and tells itself when it is done.
+-- Sends 1 to 30 to one client in three ways, by turns.
 function on_message(msg, conn)
   local to = type(msg) == "table" and msg.data or msg
   for i = 1, 30 do
