@@ -251,9 +251,12 @@ class Runtime implements Script {
 
   // ---- VMs
 
+  /** A VM with the script loaded and initialised. */
   #createVm(files: Map<string, string>): Vm {
     const encode = (L: LuaState, index: number, connection: Connection) => this.#stream.encode(L, index, connection);
-    return new Vm(this.#options, this.#redis, encode, files);
+    const vm = new Vm(this.#options, this.#redis, encode, files);
+    vm.init(this.stats.callbacks.init!);
+    return vm;
   }
 
   /** Tries the files as they are now; the old VM stays when they are broken. */

@@ -40,10 +40,19 @@ export interface ScriptOptions {
   host: ScriptHost;
 }
 
+export interface CallbackStats {
+  count: number;
+  seconds: number;
+  errors: number;
+  /** Errors of those that had used up their budget: `maxExecTime`, or memory. */
+  timeouts: number;
+}
+
 /** Numbers for the metrics; plain fields, read when scraped. */
 export interface ScriptStats {
-  callbacks: Record<string, { count: number; seconds: number; errors: number; timeouts: number }>;
+  callbacks: Record<string, CallbackStats>;
   reloads: number;
+  /** Edits that did not load: the entry or a module failed, or its `init`. */
   reloadErrors: number;
   lastReloadError: string;
   mailboxOverflows: number;

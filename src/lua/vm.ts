@@ -11,7 +11,7 @@ import type { RedisPools } from "./mix/redis-pool.ts";
 import { installProtectedCalls } from "./protected-calls.ts";
 import { foldersOf, installRequire, readSource, type Signature } from "./require.ts";
 import { openSandbox } from "./sandbox.ts";
-import type { ScriptOptions } from "./script.ts";
+import type { CallbackStats, ScriptOptions } from "./script.ts";
 import type { LuaState } from "./state.ts";
 import { installStrings } from "./strings.ts";
 
@@ -28,7 +28,7 @@ export type CallbackName = (typeof CALLBACKS)["websocket" | "socket"][number];
 /** Idle threads kept for the next callbacks; more exist only while more callbacks wait. */
 const IDLE_THREADS = 64;
 
-/** One VM with the entry script loaded and initialised. A reload makes a new one; this one lives until its last callback ends. */
+/** One VM with the entry script loaded. A reload makes a new one; this one lives until its last callback ends. */
 export class Vm {
   /** The main thread: `init`, the `protocol_*` functions and everything else that may not wait run on it. */
   readonly L: LuaState;
@@ -59,10 +59,24 @@ export class Vm {
 
     this.#loadEntry(options.entry, files);
     this.#resolveCallbacks(protocol, entryName(options));
+  }
+
+  /** Runs the script's `init`, if there is one. Throws a UserError as the constructor does. */
+  init(stats: CallbackStats): void {
     const init = this.functionRef("init");
     if (init === undefined) return;
-    L.pushRef(init);
-    this.#run();
+    const started = performance.now();
+    stats.count++;
+    this.L.pushRef(init);
+    try {
+      this.#run();
+    } catch (thrown) {
+      stats.errors++;
+      if (this.budget.exceeded) stats.timeouts++;
+      throw thrown;
+    } finally {
+      stats.seconds += (performance.now() - started) / 1000;
+    }
   }
 
   /** The reference of a callback; `undefined` when the script does not define it. */

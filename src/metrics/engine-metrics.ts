@@ -1,7 +1,7 @@
 import type { ApiStats } from "../api/sessions.ts";
 import type { TopicStats } from "../hub/queue.ts";
 import type { Counts } from "../hub/topic-counts.ts";
-import type { ScriptStats } from "../lua/script.ts";
+import type { CallbackStats, ScriptStats } from "../lua/script.ts";
 import type { MeshStats } from "../mesh/mesh.ts";
 import type { PeerStats } from "../mesh/peer-stats.ts";
 import type { RegistryState, RegistryStats } from "../registry/registry.ts";
@@ -103,7 +103,6 @@ function addQueues(metrics: MetricSet, { topics, topicCounts, topicsRefused }: E
 }
 
 function addScripts(metrics: MetricSet, { scripts }: EngineSources): void {
-  type CallbackStats = ScriptStats["callbacks"][string];
   const byCallback = (name: string, help: string, field: keyof CallbackStats) =>
     metrics.counter(`connmix_engine_lua_${name}_total`, help, ["entry", "callback"], () =>
       scripts().flatMap(({ entry, stats }) =>
@@ -115,7 +114,7 @@ function addScripts(metrics: MetricSet, { scripts }: EngineSources): void {
   byCallback("callbacks", "Callbacks run", "count");
   byCallback("callback_seconds", "Time spent in callbacks", "seconds");
   byCallback("errors", "Callbacks that ended with an error", "errors");
-  byCallback("timeouts", "Callbacks stopped after maxExecTime", "timeouts");
+  byCallback("timeouts", "Callbacks stopped after maxExecTime, or for the memory they filled", "timeouts");
   metrics.counter(
     "connmix_engine_lua_reloads_total",
     "Scripts loaded anew after an edit",

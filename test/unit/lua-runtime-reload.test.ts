@@ -88,9 +88,14 @@ test("a broken edit is logged once with its line and the old script stays", asyn
 
 test("an init that fails keeps the old script too", async () => {
   const { scripted, editEntry } = reloading();
+  const { stats } = scripted.script;
   editEntry("function init() error('no database') end");
-  await eventually(() => scripted.script.stats.reloadErrors === 1);
+  await eventually(() => stats.reloadErrors === 1);
   expect(scripted.log[0]).toContain("no database");
+  expect(stats.callbacks.init).toMatchObject({ count: 1, errors: 1, timeouts: 0 });
+  editEntry("function init() end");
+  await eventually(() => stats.reloads === 1);
+  expect(stats.callbacks.init).toMatchObject({ count: 2, errors: 1 });
 });
 
 test("no message is lost and none is answered twice while files change ten times", async () => {
