@@ -47,6 +47,22 @@ describe("a request", () => {
     expect(one(`{"m":"server.ping", "i" : ${written} }`).id).toBe(echoed);
   });
 
+  test.each([
+    ["an array", 300_000, "[", "]"],
+    ["parameters", 200_000, '{"method":"mesh.send","params":[', "]}"],
+    ["an id", 200_000, '{"method":"server.ping","id":[', "]}"],
+  ])("that is nested too deeply is refused: %s", (_what, levels, before, after) => {
+    const { method } = one(`${before}${"[".repeat(levels)}${"]".repeat(levels)}${after}`);
+    expect(method).toBeInstanceOf(ApiError);
+    expect((method as ApiError).message).toEndWith("it is nested more than 128 levels deep");
+  });
+
+  test("may nest 128 levels", () => {
+    const deep = `${"[".repeat(125)}${"]".repeat(125)}`;
+    expect(one(`{"method":"a","params":[{"data":${deep}}]}`)).toMatchObject({ method: "a" });
+    expect(one(`{"method":"a","params":[{"data":[${deep}]}]}`).method).toBeInstanceOf(ApiError);
+  });
+
   test("without an id has the id null", () => {
     expect(one('{"method":"a"}').id).toBe("null");
   });
