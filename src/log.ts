@@ -17,7 +17,7 @@ export type Level = keyof Log;
 export interface LogOptions {
   level: Level;
   /** The file to write besides stdout, rotated daily and by size; none without it. */
-  file?: { path: string; maxFiles: number; maxBytes?: number };
+  file?: { path: string; maxFiles: number; maxBytes?: number; retryMs?: number };
   /** Goes before every message: which worker writes. */
   prefix?: string;
   /** Stands in for the process's own stdout. */
@@ -42,13 +42,14 @@ const RECENT_LINES = 200;
 const MAX_MESSAGE = 16_384;
 const MAX_WAITING = 8 * 1024 * 1024;
 const DEFAULT_MAX_BYTES = 100 * 1024 * 1024;
+const DEFAULT_RETRY_MS = 30_000;
 
 export function createLog(options: LogOptions): OwnLog {
   const prefix = options.prefix ?? "";
   const stdout = options.stdout ?? process.stdout;
   const coloured = stdout.isTTY === true && !process.env.NO_COLOR;
   const recent: string[] = [];
-  const outputs = [new Output(stdout)];
+  const outputs = [new Output(() => stdout)];
 
   const reporter: ConsolaReporter = {
     log({ type, tag, args }) {
@@ -89,14 +90,10 @@ export function createLog(options: LogOptions): OwnLog {
     },
   };
 
-  if (options.file) {
-    const { path } = options.file;
-    const failed = (error: Error) => log.warn(`cannot write the log file ${path} (${error.message}), stdout only`);
-    try {
-      outputs.push(new Output(openFile(options.file), failed));
-    } catch (thrown) {
-      failed(thrown as Error);
-    }
+  const { file } = options;
+  if (file) {
+    const failed = (error: Error) => log.warn(`cannot write the log file ${file.path} (${error.message}), stdout only`);
+    outputs.push(new Output(() => openFile(file), file.retryMs ?? DEFAULT_RETRY_MS, failed));
   }
   return log;
 }
@@ -120,55 +117,90 @@ function openFile({ path, maxFiles, maxBytes = DEFAULT_MAX_BYTES }: NonNullable<
   });
 }
 
-/** A stream that may fail or fall behind without harm to the program: what goes beyond its bound is counted, then said. */
+/**
+ * A stream that may fail or fall behind without harm to the program. Lines it does not take are counted, and their number is
+ * written when it takes lines again. One that failed is opened anew after a while: a disk does not stay full for ever.
+ */
 class Output {
-  readonly #stream: Writable;
+  readonly #open: () => Writable;
+  readonly #retryMs: number;
+  readonly #onFailure: (error: Error) => void;
+  #stream: Writable | undefined;
+  #retryAt = 0;
   #failed = false;
-  #dropped = 0;
+  #missing = 0;
 
-  constructor(stream: Writable, onFailure?: (error: Error) => void) {
-    this.#stream = stream;
-    stream.on("error", (error) => {
-      if (this.#failed) return;
-      this.#failed = true;
-      onFailure?.(error);
-    });
+  constructor(open: () => Writable, retryMs = Number.POSITIVE_INFINITY, onFailure: (error: Error) => void = () => {}) {
+    this.#open = open;
+    this.#retryMs = retryMs;
+    this.#onFailure = onFailure;
+    this.#start();
   }
 
   write(line: string): void {
-    if (this.#failed) return;
-    if (this.#stream.writableLength > MAX_WAITING) {
-      this.#dropped++;
-      return;
+    if (this.#stream === undefined && performance.now() >= this.#retryAt) this.#start();
+    const stream = this.#stream;
+    const missing = this.#missing;
+    if (stream === undefined || stream.writableLength > MAX_WAITING) this.#missing++;
+    else if (missing === 0) stream.write(line);
+    else {
+      this.#missing = 0;
+      stream.write(`(${missing} lines are missing here: they could not be written)\n${line}`, (error) => {
+        if (error) this.#missing += missing + 1;
+        else this.#failed = false;
+      });
     }
-    if (this.#dropped > 0) {
-      this.#stream.write(`(${this.#dropped} lines were not written: the reader was too slow)\n`);
-      this.#dropped = 0;
-    }
-    this.#stream.write(line);
   }
 
   async close(): Promise<void> {
-    if (this.#failed) return;
+    const stream = this.#stream;
+    if (stream === undefined) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#stream.once("error", () => resolve());
-    if (this.#stream === process.stdout) this.#stream.write("", () => resolve());
-    else this.#stream.end(() => resolve());
+    stream.once("error", () => resolve());
+    if (stream === process.stdout) stream.write("", () => resolve());
+    else stream.end(() => resolve());
     await promise;
   }
+
+  #start(): void {
+    try {
+      const stream = this.#open();
+      stream.on("error", (error) => {
+        if (this.#stream === stream) this.#failedWith(error);
+      });
+      this.#stream = stream;
+    } catch (thrown) {
+      this.#failedWith(thrown as Error);
+    }
+  }
+
+  #failedWith(error: Error): void {
+    this.#stream = undefined;
+    this.#retryAt = performance.now() + this.#retryMs;
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#onFailure(error);
+  }
 }
+
+/** Frames looked at: the caller may have gone through the throttled log. */
+const CALLER_DEPTH = 4;
+/** Stands between a line and who wrote it. */
+const THROTTLE = /throttled-log\.ts$/;
 
 /** File and line of the code that called `below`, as a path under `src`. */
 function callerOf(below: (message: string) => void): string {
   const { stackTraceLimit } = Error;
-  Error.stackTraceLimit = 1;
+  Error.stackTraceLimit = CALLER_DEPTH;
   const holder: { stack?: string } = {};
   Error.captureStackTrace(holder, below);
   Error.stackTraceLimit = stackTraceLimit;
-  const [, path, line] = holder.stack?.match(/([^\s()]+):(\d+):\d+\)?\s*$/) ?? [];
-  if (path === undefined) return "connmix";
-  const source = Math.max(path.lastIndexOf("/src/"), path.lastIndexOf("\\src\\"));
-  return `${(source >= 0 ? path.slice(source + 5) : path.replace(/^src\//, "")).replaceAll("\\", "/")}:${line}`;
+  for (const [, path, line] of holder.stack?.matchAll(/([^\s()]+):(\d+):\d+\)?$/gm) ?? []) {
+    if (path === undefined || THROTTLE.test(path)) continue;
+    const source = Math.max(path.lastIndexOf("/src/"), path.lastIndexOf("\\src\\"));
+    return `${(source >= 0 ? path.slice(source + 5) : path.replace(/^src\//, "")).replaceAll("\\", "/")}:${line}`;
+  }
+  return "connmix";
 }
 
 let skew = 0;

@@ -1,10 +1,19 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { createLog, type LogOptions } from "../../src/log.ts";
-import { eventually } from "../support/connmix.ts";
+import { eventually } from "../support/eventually.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -86,4 +95,23 @@ test("a folder in the place of the file is no harm either", async () => {
   log.info("goes on");
   await log.close();
   expect(log.recent()).toHaveLength(2);
+});
+
+test("a file that could not be written is written again when it can be, with the number of lines that are missing", async () => {
+  const parent = join(folder, "in-the-way");
+  writeFileSync(parent, "");
+  const path = join(parent, "connmix.log");
+  const log = open({ path, maxFiles: 2, retryMs: 20 });
+  log.info("one");
+  rmSync(parent);
+  await eventually(() => {
+    log.info("again");
+    expect(existsSync(path)).toBe(true);
+  });
+  log.info("last");
+  await log.close();
+  const lines = readFileSync(path, "utf8").trimEnd().split("\n");
+  expect(lines[0]).toMatch(/^\([1-9]\d* lines are missing here: they could not be written\)$/);
+  expect(lines.at(-1)).toEndWith("last");
+  expect(log.recent().filter((line) => line.includes("cannot write"))).toHaveLength(1);
 });

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { Writable } from "node:stream";
 import { createLog, type Level, type OwnLog } from "../../src/log.ts";
+import { ThrottledLog } from "../../src/throttled-log.ts";
 
 class Captured extends Writable {
   text = "";
@@ -111,5 +112,12 @@ test("a reader that does not keep up costs lines, which are counted, not memory"
   }
   log.info("after");
   release();
-  expect(text).toMatch(/\n\(\d+ lines were not written: the reader was too slow\)\n/);
+  expect(text).toMatch(/\n\(\d+ lines are missing here: they could not be written\)\n/);
+});
+
+test("a line of the throttled log names its own caller", () => {
+  const stdout = new Captured();
+  const throttled = new ThrottledLog(logTo(stdout));
+  throttled.warn("kind", "seldom");
+  expect(stdout.text).toMatch(/WARN {2}\S*log-lines\.test\.ts:\d+ {2}seldom\n$/);
 });
