@@ -2,6 +2,7 @@ import { createServer, type Server } from "node:net";
 import { NODE_NUMBERS } from "../client-id.ts";
 import { messageOf, UserError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { ThrottledLog } from "../throttled-log.ts";
 import type { CenterMessage } from "./center-protocol.ts";
 import { CenterSession, type SessionOwner } from "./center-session.ts";
 import { NodeNumbers } from "./numbers.ts";
@@ -26,6 +27,8 @@ interface Member {
 
 /** Every engine may be connected, and as many connections may be in their handshake. */
 const MAX_CONNECTIONS = 2 * NODE_NUMBERS;
+/** Log lines about one address that fails to register, in ten seconds. */
+const STRANGER_LINES = 20;
 
 /**
  * The registry of the center node. It keeps nothing that is worth saving: after a restart the engines come back with the ids
@@ -34,7 +37,8 @@ const MAX_CONNECTIONS = 2 * NODE_NUMBERS;
 export class CenterServer implements SessionOwner {
   readonly cluster: string;
   readonly secret: string | undefined;
-  readonly log: Log;
+  readonly throttled: ThrottledLog;
+  readonly #log: Log;
   readonly #options: CenterServerOptions;
   readonly #members = new Map<string, Member>();
   readonly #numbers = new NodeNumbers();
@@ -48,7 +52,8 @@ export class CenterServer implements SessionOwner {
     this.#options = options;
     this.cluster = options.cluster;
     this.secret = options.secret;
-    this.log = options.log;
+    this.#log = options.log;
+    this.throttled = new ThrottledLog(options.log, STRANGER_LINES);
   }
 
   /** Resolves when engines can register. Rejects with a `UserError` when the port cannot be had. */
@@ -56,7 +61,10 @@ export class CenterServer implements SessionOwner {
     const { port, bind } = this.#options;
     const server = createServer((socket) => {
       if (this.#sessions.size >= MAX_CONNECTIONS) {
-        this.log.warn(`close connection of ${socket.remoteAddress}: ${MAX_CONNECTIONS} connections are open`);
+        this.throttled.warn(
+          "full",
+          `close connection of ${socket.remoteAddress}: ${MAX_CONNECTIONS} connections are open`,
+        );
         socket.destroy();
         return;
       }
@@ -66,11 +74,11 @@ export class CenterServer implements SessionOwner {
       server.once("error", (error) => reject(listenError(error, bind, port)));
       server.listen({ port, host: bind }, resolve);
     });
-    server.on("error", (error) => this.log.error(`registry server: ${messageOf(error)}`));
+    server.on("error", (error) => this.#log.error(`registry server: ${messageOf(error)}`));
     this.#server = server;
-    this.log.info(`start the registry server (${bind}:${this.port})`);
+    this.#log.info(`start the registry server (${bind}:${this.port})`);
     if (this.secret === undefined) {
-      this.log.info("no cluster.secret is set: only engines on this machine are accepted");
+      this.#log.info("no cluster.secret is set: only engines on this machine are accepted");
     }
   }
 
@@ -105,7 +113,7 @@ export class CenterServer implements SessionOwner {
     known?.session?.close("the engine has registered through another connection");
     const record = { ...candidate, number };
     this.#members.set(id, { record, session, expiry: setTimeout(() => this.#expire(id), this.#options.ttl) });
-    this.log.info(`register node ${host} node_id ${id}`);
+    this.#log.info(`register node ${host} node_id ${id}`);
     session.send({ type: "registered", number, ttl: this.#options.ttl, nodes: this.members() });
     this.#announce({ type: "joined", node: record }, id);
     return undefined;
@@ -128,7 +136,7 @@ export class CenterServer implements SessionOwner {
     const member = id === undefined ? undefined : this.#members.get(id);
     if (member?.session !== session) return;
     member.session = undefined;
-    this.log.warn(`lost node ${member.record.host} node_id ${id}: waiting for it to return`);
+    this.#log.warn(`lost node ${member.record.host} node_id ${id}: waiting for it to return`);
   }
 
   /** The number that was claimed, unless a node that started earlier holds it; otherwise the next free one. */
@@ -148,7 +156,7 @@ export class CenterServer implements SessionOwner {
   #renumber(member: Member, number: number): void {
     const { id, host, number: lost } = member.record;
     member.record = { ...member.record, number };
-    this.log.warn(`node ${host} node_id ${id} goes on as number ${number}: an older node came back with ${lost}`);
+    this.#log.warn(`node ${host} node_id ${id} goes on as number ${number}: an older node came back with ${lost}`);
     member.session?.send({ type: "renumbered", number });
     this.#announce({ type: "joined", node: member.record }, id);
   }
@@ -165,7 +173,7 @@ export class CenterServer implements SessionOwner {
     clearTimeout(member.expiry);
     this.#members.delete(id);
     this.#numbers.release(member.record.number, id);
-    this.log.info(`unregister node ${member.record.host} node_id ${id}: ${reason}`);
+    this.#log.info(`unregister node ${member.record.host} node_id ${id}: ${reason}`);
     this.#announce({ type: "left", id }, id);
   }
 

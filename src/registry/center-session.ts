@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { type Challenge, createNonce, createProof, isNonce, verifyProof } from "../cluster-auth.ts";
-import type { Log } from "../log.ts";
 import { isThisMachine } from "../this-machine.ts";
+import type { ThrottledLog } from "../throttled-log.ts";
 import {
   type CenterMessage,
   HANDSHAKE_LIMIT,
@@ -16,7 +16,8 @@ import type { Candidate, NodeLoad } from "./registry.ts";
 export interface SessionOwner {
   readonly cluster: string;
   readonly secret: string | undefined;
-  readonly log: Log;
+  /** For what strangers can cause again and again; the kind is their address. */
+  readonly throttled: ThrottledLog;
   /** The engine proved that it belongs here; it claims `number` when it comes back. Refused when a text is returned. */
   register(session: CenterSession, candidate: Candidate, number: number | undefined): string | undefined;
   /** The registered engine is alive. Returns the loads of all engines. */
@@ -31,6 +32,7 @@ export class CenterSession {
   readonly #owner: SessionOwner;
   readonly #socket: JsonSocket;
   readonly #nonce = createNonce();
+  readonly #address: string;
   readonly #peer: string;
   readonly #handshakeTimer: Timer;
   #engineNonce: string | undefined;
@@ -39,7 +41,8 @@ export class CenterSession {
 
   constructor(socket: Socket, owner: SessionOwner) {
     this.#owner = owner;
-    this.#peer = `${socket.remoteAddress}:${socket.remotePort}`;
+    this.#address = socket.remoteAddress ?? "";
+    this.#peer = `${this.#address}:${socket.remotePort}`;
     this.#socket = new JsonSocket(socket, MAX_ENGINE_MESSAGE);
     this.#socket.onMessage = (message) => this.#receive(message);
     this.#socket.onClose = (reason) => this.#closed(reason);
@@ -47,7 +50,7 @@ export class CenterSession {
       () => this.#socket.close(`no registration within ${HANDSHAKE_LIMIT / 1000} s`),
       HANDSHAKE_LIMIT,
     );
-    if (owner.secret === undefined && !isThisMachine(socket.remoteAddress ?? "")) {
+    if (owner.secret === undefined && !isThisMachine(this.#address)) {
       this.refuse(
         "without a secret only engines on the center's own machine are accepted: set the same cluster.secret on center and engines",
       );
@@ -64,7 +67,7 @@ export class CenterSession {
 
   refuse(reason: string): void {
     this.#refused = true;
-    this.#owner.log.warn(`refuse engine ${this.#peer}: ${reason}`);
+    this.#warn(`refuse engine ${this.#peer}: ${reason}`);
     this.send({ type: "refused", reason });
     this.close(reason);
   }
@@ -87,7 +90,7 @@ export class CenterSession {
         break;
       case "refused":
         this.#refused = true;
-        this.#owner.log.warn(`engine ${this.#peer} refuses this center: ${message.reason}`);
+        this.#warn(`engine ${this.#peer} refuses this center: ${message.reason}`);
         this.close(message.reason);
     }
   }
@@ -139,7 +142,11 @@ export class CenterSession {
 
   #closed(reason: string): void {
     clearTimeout(this.#handshakeTimer);
-    if (this.#id === undefined && !this.#refused) this.#owner.log.warn(`close connection of ${this.#peer}: ${reason}`);
+    if (this.#id === undefined && !this.#refused) this.#warn(`close connection of ${this.#peer}: ${reason}`);
     this.#owner.closed(this, this.#id);
+  }
+
+  #warn(message: string): void {
+    this.#owner.throttled.warn(this.#address, message);
   }
 }
