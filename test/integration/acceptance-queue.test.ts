@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { Connmix, eventually, freePorts } from "../support/connmix.ts";
+import { Connmix, freePorts } from "../support/connmix.ts";
+import { eventually } from "../support/eventually.ts";
 import { LuaClient } from "../support/lua-console.ts";
 import { metric, scrape } from "../support/metrics.ts";
 import { TestSocket } from "../support/websocket.ts";

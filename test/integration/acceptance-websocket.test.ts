@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
-import { Connmix, eventually, freePorts } from "../support/connmix.ts";
+import { Connmix, freePorts } from "../support/connmix.ts";
+import { eventually } from "../support/eventually.ts";
 import { metric, scrape } from "../support/metrics.ts";
 import { TestSocket } from "../support/websocket.ts";
 

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
 import { UserError } from "../../src/errors.ts";
 import { ApiEngine, type ApiEngineOptions } from "../support/api-engine.ts";
-import { eventually } from "../support/connmix.ts";
+import { eventually } from "../support/eventually.ts";
 
 let engine: ApiEngine;
 

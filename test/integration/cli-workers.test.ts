@@ -1,6 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { freePort } from "../support/command.ts";
-import { Connmix, eventually, freePorts } from "../support/connmix.ts";
+import { Connmix, freePorts } from "../support/connmix.ts";
+import { eventually } from "../support/eventually.ts";
 import { metric, scrape } from "../support/metrics.ts";
 import { TestSocket } from "../support/websocket.ts";
 

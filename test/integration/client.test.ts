@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Client, type QueueEvent } from "../../src/client/index.ts";
-import { Connmix, eventually, freePorts } from "../support/connmix.ts";
+import { Connmix, freePorts } from "../support/connmix.ts";
+import { eventually } from "../support/eventually.ts";
 import { TestSocket } from "../support/websocket.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");

@@ -1,6 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { notReady, withCluster } from "../support/cluster.ts";
-import { Connmix, eventually } from "../support/connmix.ts";
+import { Connmix } from "../support/connmix.ts";
+import { eventually } from "../support/eventually.ts";
 import { backendOf, connectTo } from "../support/station.ts";
 
 setDefaultTimeout(60_000);

@@ -1,6 +1,6 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { notReady, TTL, withCluster } from "../support/cluster.ts";
-import { eventually } from "../support/connmix.ts";
+import { eventually } from "../support/eventually.ts";
 import { backendOf, connectTo } from "../support/station.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 import { expectNothingLost, Traffic } from "../support/traffic.ts";

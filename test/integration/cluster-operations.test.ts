@@ -2,7 +2,8 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import type { Client } from "../../src/client/index.ts";
 import { VERSION } from "../../src/version.ts";
 import { type Cluster, nodes, REGISTRIES, withCluster } from "../support/cluster.ts";
-import { type Connmix, eventually } from "../support/connmix.ts";
+import type { Connmix } from "../support/connmix.ts";
+import { eventually } from "../support/eventually.ts";
 import { metric, scrape } from "../support/metrics.ts";
 import { ask, backendOf, connectTo, type GatewayClient } from "../support/station.ts";
 

@@ -1,6 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { REGISTRIES, type RegistryKind, withCluster } from "../support/cluster.ts";
-import { type Connmix, eventually } from "../support/connmix.ts";
+import type { Connmix } from "../support/connmix.ts";
+import { eventually } from "../support/eventually.ts";
 import { metric, scrape } from "../support/metrics.ts";
 import { type ProxiedLink, withProxiedLink } from "../support/proxied-cluster.ts";
 import { countOf, isAscending, isComplete, Traffic } from "../support/traffic.ts";

@@ -1,6 +1,6 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { notReady, withCluster } from "../support/cluster.ts";
-import { eventually } from "../support/connmix.ts";
+import { eventually } from "../support/eventually.ts";
 import { expectNothingLost, Traffic } from "../support/traffic.ts";
 
 setDefaultTimeout(120_000);

@@ -1,7 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { Client } from "../../src/client/index.ts";
 import { REGISTRIES, type RegistryKind, withCluster } from "../support/cluster.ts";
-import { eventually } from "../support/connmix.ts";
+import { eventually } from "../support/eventually.ts";
 import { RoamingClient } from "../support/roaming-client.ts";
 
 setDefaultTimeout(120_000);

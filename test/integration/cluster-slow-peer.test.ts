@@ -1,6 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import type { PublishCount } from "../../src/client/index.ts";
-import { type Connmix, eventually } from "../support/connmix.ts";
+import type { Connmix } from "../support/connmix.ts";
+import { eventually } from "../support/eventually.ts";
 import { metric, scrape } from "../support/metrics.ts";
 import { withProxiedLink } from "../support/proxied-cluster.ts";
 import { ask, backendOf, connectTo, type GatewayClient } from "../support/station.ts";

@@ -6,7 +6,7 @@ import { parseConfig } from "../../src/config/parse.ts";
 import { checkScript } from "../../src/lua/check.ts";
 import { runCommand } from "../support/command.ts";
 import { Connmix, freePorts } from "../support/connmix.ts";
-import { eventually } from "../support/eventually.ts";
+import { until } from "../support/eventually.ts";
 import { LuaConsole } from "../support/lua-console.ts";
 import { allPages, type Block, Page } from "../support/markdown.ts";
 import { metric, scrape } from "../support/metrics.ts";
@@ -144,7 +144,7 @@ test("as many messages wait for a callback that waits as the text says", async (
     const client = await TestSocket.connect(`ws://127.0.0.1:${node.serverPort()}`);
     const read = async () => metric(await scrape(node.apiPort), "connmix_engine_servers_read_messages_total");
     for (let i = 0; i <= limit; i++) client.send("x");
-    await eventually(async () => (await read()) === limit + 1);
+    await until(async () => (await read()) === limit + 1);
     expect(metric(await scrape(node.apiPort), "connmix_engine_servers_clients")).toBe(1);
     client.send("one too many");
     expect((await client.closed).code).toBe(1008);

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
 import type { MeshLimits } from "../../src/mesh/mesh.ts";
-import { cluster, MeshEngine, until } from "../support/mesh-engine.ts";
+import { until } from "../support/eventually.ts";
+import { cluster, MeshEngine } from "../support/mesh-engine.ts";
 import { MeshProxy } from "../support/mesh-proxy.ts";
 
 const running: { stop(): unknown }[] = [];
@@ -50,7 +51,7 @@ test("a cut link is noticed at once, what waits for an answer fails at once, and
   // A subscriber that is known of but cannot be reached is a failure, not nobody.
   expect(await a.mesh.publish("news", "y")).toEqual({ total: 1, fail: 1 });
   proxy.release();
-  await until(bothUp(a, b), "the link is back");
+  await until(bothUp(a, b));
   expect(await a.mesh.send(client.id, "z")).toBeUndefined();
   expect(a.peer(b).requestsFailed).toBe(4);
 });
@@ -59,12 +60,12 @@ for (const held of [["forward"], ["backward"], ["forward", "backward"]] as const
   test(`a link on which nothing passes ${held.join(" and ")} is given up in time, and comes back`, async () => {
     const { a, b, proxy } = await linkedByProxy();
     proxy.hold(...held);
-    await until(() => !a.peer(b).up && !b.peer(a).up, "both have given it up");
+    await until(() => !a.peer(b).up && !b.peer(a).up);
     const reason = "nothing heard for";
     expect(a.log.has(reason) || b.log.has(reason)).toBe(true);
     proxy.cut();
     proxy.release();
-    await until(bothUp(a, b), "the link is back");
+    await until(bothUp(a, b));
     expect(await a.mesh.send(b.connect().id, "x")).toBeUndefined();
   });
 }
@@ -74,11 +75,11 @@ test("interest that changed while the link was cut is right when it is back", as
   const leaver = b.connect("old", "kept");
   await a.mesh.call(leaver.id, "channels", []);
   proxy.cut(true);
-  await until(() => !a.peer(b).up && !b.peer(a).up, "the link is gone");
+  await until(() => !a.peer(b).up && !b.peer(a).up);
   b.hub.unsubscribe(leaver, "old");
   b.connect("new");
   proxy.accept();
-  await until(bothUp(a, b), "the link is back");
+  await until(bothUp(a, b));
   expect(a.mesh.publish("old", "x")).toEqual({ total: 0, fail: 0 });
   expect(await a.mesh.publish("kept", "x")).toEqual({ total: 1, fail: 0 });
   expect(await a.mesh.publish("new", "x")).toEqual({ total: 1, fail: 0 });
@@ -121,7 +122,7 @@ test("what waits for a peer that does not read is bounded, fails beyond, and slo
   expect(failures[0]).toContain("does not keep up");
   expect(a.peer(b).dropped).toBe(failures.length);
   proxy.release();
-  await until(() => slow.got.length === 400 - failures.length, "what was accepted arrives");
+  await until(() => slow.got.length === 400 - failures.length);
   expect(await a.mesh.send(slow.id, "again")).toBeUndefined();
 });
 
@@ -156,18 +157,18 @@ test("a link counts as missing from the start, or when it has been down for long
   const { a, b, proxy } = await linkedByProxy({ ...QUICK, linkPatience: 500 });
   expect(a.mesh.unlinked()).toEqual([]);
   proxy.cut(true);
-  await until(() => !a.peer(b).up && !b.peer(a).up, "the link is gone");
+  await until(() => !a.peer(b).up && !b.peer(a).up);
   expect(a.mesh.unlinked()).toEqual([]);
-  await until(() => a.mesh.unlinked().join() === b.id && b.mesh.unlinked().join() === a.id, "it is missed");
+  await until(() => a.mesh.unlinked().join() === b.id && b.mesh.unlinked().join() === a.id);
   proxy.accept();
-  await until(() => a.mesh.unlinked().length === 0, "it is back");
+  await until(() => a.mesh.unlinked().length === 0);
 
   const newcomer = await start();
   const unreachable = { ...newcomer.record, meshPort: 1 };
   newcomer.mesh.setMembers([{ ...a.record, meshPort: 1 }, unreachable]);
   expect(newcomer.mesh.unlinked()).toEqual([a.id]);
   a.mesh.setMembers([a.record, b.record, unreachable]);
-  await until(() => a.mesh.stats.handshakesFailed > 2, "it is tried");
+  await until(() => a.mesh.stats.handshakesFailed > 2);
   expect(a.mesh.unlinked()).toEqual([]);
 });
 
@@ -177,11 +178,11 @@ test("an address that cannot even be tried is logged and tried again when it cha
   for (const wrong of [{ meshPort: 99_999 }, { host: "" }, { host: "no.such.host.invalid" }, { meshPort: 1 }]) {
     const { handshakesFailed } = a.mesh.stats;
     a.mesh.setMembers([a.record, { ...b.record, ...wrong }]);
-    await until(() => a.mesh.stats.handshakesFailed > handshakesFailed, `${JSON.stringify(wrong)} fails`);
+    await until(() => a.mesh.stats.handshakesFailed > handshakesFailed);
   }
   expect(a.log.has(`warn no mesh link to engine ${b.id}`)).toBe(true);
   a.mesh.setMembers([a.record, b.record]);
-  await until(bothUp(a, b), "the link is up");
+  await until(bothUp(a, b));
 });
 
 test("many engines that start at once link with each other", async () => {
@@ -197,11 +198,11 @@ test("many engines that start at once link with each other", async () => {
 test("a member known to one side only is linked as soon as the other hears of it", async () => {
   const [a, b] = [await start(), await start()];
   a.mesh.setMembers([a.record, b.record]);
-  await until(() => b.mesh.stats.handshakesFailed > 0, "the first attempt is refused");
+  await until(() => b.mesh.stats.handshakesFailed > 0);
   expect(b.log.has("warn")).toBe(false);
   const began = performance.now();
   b.mesh.setMembers([a.record, b.record]);
-  await until(bothUp(a, b), "the link is up");
+  await until(bothUp(a, b));
   expect(performance.now() - began).toBeLessThan(1000);
 });
 
@@ -211,7 +212,7 @@ test("stop sends what was asked before and ends every link", async () => {
   const client = b.connect();
   const sends = Array.from({ length: 100 }, (_, n) => a.mesh.send(client.id, `${n}`));
   await a.mesh.stop();
-  await until(() => !b.peer(a).up, "the other side sees the end");
+  await until(() => !b.peer(a).up);
   expect(client.got).toHaveLength(100);
   for (const send of sends) expect([undefined, "this engine stops"]).toContain(await send);
   expect(a.log.has("lost the mesh link")).toBe(false);

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
 import type { MeshOptions } from "../../src/mesh/mesh.ts";
-import { cluster, MeshEngine, until } from "../support/mesh-engine.ts";
+import { until } from "../support/eventually.ts";
+import { cluster, MeshEngine } from "../support/mesh-engine.ts";
 
 const running: MeshEngine[] = [];
 afterEach(async () => {
@@ -92,7 +93,7 @@ test("publish counts subscribers of all engines exactly, failures included", asy
   await cluster(...engines);
   const [a, b, c] = engines as [MeshEngine, MeshEngine, MeshEngine];
   const clients = [a.connect("news"), b.connect("news"), b.connect("news"), c.connect("news"), c.connect("other")];
-  await until(() => a.peer(b).framesIn > 0, "frames");
+  await until(() => a.peer(b).framesIn > 0);
   clients[2]!.refusal = "full";
   // Interest travels on its own; a call answered by an engine is behind what that engine said before.
   await Promise.all([a.mesh.call(clients[1]!.id, "channels", []), a.mesh.call(clients[3]!.id, "channels", [])]);
@@ -180,7 +181,7 @@ test("of two that claim one number the one that started first has its clients", 
   c.mesh.start({ ...c.record, number: b.number });
   a.mesh.setMembers([{ ...c.record, number: b.number }, a.record, b.record]);
   b.mesh.setMembers([a.record, b.record]);
-  await until(() => a.peer(b).up, "the link is up");
+  await until(() => a.peer(b).up);
   const client = b.connect();
   expect(await a.mesh.send(client.id, "hello")).toBeUndefined();
   expect(client.got).toEqual(["hello"]);

@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
-import { cluster, MemoryConsumer, MeshEngine, until } from "../support/mesh-engine.ts";
+import { until } from "../support/eventually.ts";
+import { cluster, MemoryConsumer, MeshEngine } from "../support/mesh-engine.ts";
 import { MeshProxy } from "../support/mesh-proxy.ts";
 
 const running: { stop(): unknown }[] = [];
@@ -72,11 +73,8 @@ for (const seed of [1, 2, 3]) {
     const last = new MemoryConsumer();
     engines[0]!.mesh.consume("jobs", last);
     const everyone = () => [...gone, ...consumers.map(({ consumer }) => consumer), last];
-    await until(() => everyone().reduce((sum, { got }) => sum + got.length, 0) >= pushed, `all ${pushed} have come`);
-    await until(
-      () => engines.every(({ mesh }) => mesh.stats.peers.every((peer) => peer.queueUnconfirmed === 0)),
-      "confirmed",
-    );
+    await until(() => everyone().reduce((sum, { got }) => sum + got.length, 0) >= pushed);
+    await until(() => engines.every(({ mesh }) => mesh.stats.peers.every((peer) => peer.queueUnconfirmed === 0)));
     const all = everyone().flatMap(({ numbers }) => numbers);
     expect(all.length).toBe(pushed);
     expect(new Set(all).size).toBe(pushed);

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
 import type { MeshOptions } from "../../src/mesh/mesh.ts";
-import { cluster, MemoryConsumer, MeshEngine, until } from "../support/mesh-engine.ts";
+import { until } from "../support/eventually.ts";
+import { cluster, MemoryConsumer, MeshEngine } from "../support/mesh-engine.ts";
 import { MeshProxy } from "../support/mesh-proxy.ts";
 
 const running: { stop(): unknown }[] = [];
@@ -44,17 +45,14 @@ test("a consumer on one engine receives what is pushed on all, in each one's ord
   expect(engines[1]!.mesh.consume("jobs", consumer)).toBe(false);
   pushNumbers(engines[1]!, "jobs", 1000, 1500);
   pushNumbers(engines[2]!, "jobs", 2000, 2500);
-  await until(() => consumer.got.length >= 1500, "all have come");
+  await until(() => consumer.got.length >= 1500);
   expect(sorted(consumer.numbers)).toEqual([...numbers(0, 500), ...numbers(1000, 1500), ...numbers(2000, 2500)]);
   for (const [index, engine] of engines.entries()) {
     const own = consumer.got.filter((message) => message.nodeId === engine.id).map(({ data }) => JSON.parse(data));
     expect(own).toEqual(numbers(index * 1000, index * 1000 + 500));
   }
   expect(consumer.got[0]).toMatchObject({ topic: "jobs", clientId: 1 });
-  await until(
-    () => engines.every(({ mesh }) => mesh.stats.peers.every((peer) => peer.queueUnconfirmed === 0)),
-    "confirmed",
-  );
+  await until(() => engines.every(({ mesh }) => mesh.stats.peers.every((peer) => peer.queueUnconfirmed === 0)));
 });
 
 test("consumers of several engines share a topic evenly, by their number", async () => {
@@ -65,13 +63,10 @@ test("consumers of several engines share a topic evenly, by their number", async
     engine.mesh.consume("jobs", consumer);
     return consumer;
   });
-  await until(() => a.queues.stats().get("jobs")?.consumers === 3, "both peers take part");
+  await until(() => a.queues.stats().get("jobs")?.consumers === 3);
   for (let round = 0; round < 40; round++) {
     pushNumbers(a, "jobs", round * 100, round * 100 + 100);
-    await until(
-      () => consumers.reduce((sum, { got }) => sum + got.length, 0) === (round + 1) * 100,
-      "the round has come",
-    );
+    await until(() => consumers.reduce((sum, { got }) => sum + got.length, 0) === (round + 1) * 100);
   }
   for (const { got, numbers } of consumers) {
     expect(got.length).toBeGreaterThan(800);
@@ -87,12 +82,12 @@ test("a consumer that does not read leaves messages at their engine but for the 
   consumer.reads = false;
   b.mesh.consume("jobs", consumer);
   pushNumbers(a, "jobs", 0, 1000);
-  await until(() => b.mesh.stats.queueHeld === 128, "the window has come");
+  await until(() => b.mesh.stats.queueHeld === 128);
   expect(a.queues.stats().get("jobs")?.depth).toBe(872);
   pushNumbers(b, "jobs", 5000, 5100);
   consumer.reads = true;
   b.mesh.resume("jobs", consumer);
-  await until(() => consumer.got.length === 1100, "all have come");
+  await until(() => consumer.got.length === 1100);
   expect(consumer.numbers.filter((n) => n < 5000)).toEqual(numbers(0, 1000));
   expect(consumer.numbers.filter((n) => n >= 5000)).toEqual(numbers(5000, 5100));
 });
@@ -114,7 +109,7 @@ test("while a consumer reads now and then, neither its own engine's messages nor
   b.mesh.consume("jobs", consumer);
   pushNumbers(a, "jobs", 0, 100);
   pushNumbers(b, "jobs", 5000, 5100);
-  await until(() => b.mesh.stats.queueHeld === 100, "the peer's have come");
+  await until(() => b.mesh.stats.queueHeld === 100);
   for (let n = 0; n < 100; n++) {
     consumer.reads = true;
     b.mesh.resume("jobs", consumer);
@@ -127,16 +122,16 @@ test("when the last consumer leaves, what the engine held goes back and reaches 
   const { a, b } = await linkedByProxy();
   const first = new MemoryConsumer();
   b.mesh.consume("jobs", first);
-  await until(() => a.queues.stats().get("jobs")?.consumers === 1, "the peer takes part");
+  await until(() => a.queues.stats().get("jobs")?.consumers === 1);
   pushNumbers(a, "jobs", 0, 10);
-  await until(() => first.got.length === 10, "ten have come");
+  await until(() => first.got.length === 10);
   first.reads = false;
   pushNumbers(a, "jobs", 10, 500);
-  await until(() => b.mesh.stats.queueHeld > 0, "some are held");
+  await until(() => b.mesh.stats.queueHeld > 0);
   b.mesh.unconsume("jobs", first);
   const second = new MemoryConsumer();
   a.mesh.consume("jobs", second);
-  await until(() => second.got.length === 490, "the rest has come");
+  await until(() => second.got.length === 490);
   expect(sorted(second.numbers)).toEqual(numbers(10, 500));
   expect(first.numbers).toEqual(numbers(0, 10));
   expect(b.mesh.stats.queueHeld).toBe(0);
@@ -159,8 +154,8 @@ test("consumers that come and go while messages flow lose and double nothing", a
   }
   const last = new MemoryConsumer();
   b.mesh.consume("jobs", last);
-  await until(() => got.length + last.got.length >= pushed, "all have come");
-  await until(() => a.peer(b).queueUnconfirmed === 0, "all are confirmed");
+  await until(() => got.length + last.got.length >= pushed);
+  await until(() => a.peer(b).queueUnconfirmed === 0);
   expect(sorted([...got, ...last.numbers])).toEqual(numbers(0, pushed));
   expect(b.mesh.stats.queueDuplicates).toBe(0);
 });
@@ -183,11 +178,11 @@ test("a link that is cut again and again loses and doubles nothing and keeps the
     await Bun.sleep(5);
     proxy.cut();
     proxy.release();
-    await until(() => a.peer(b).up && b.peer(a).up && a.peer(b).links === cut + 2, "the link is back");
+    await until(() => a.peer(b).up && b.peer(a).up && a.peer(b).links === cut + 2);
   }
-  await until(() => consumer.got.length >= pushed, "all have come");
+  await until(() => consumer.got.length >= pushed);
   expect(consumer.numbers).toEqual(numbers(0, pushed));
-  await until(() => a.peer(b).queueUnconfirmed === 0, "all are confirmed");
+  await until(() => a.peer(b).queueUnconfirmed === 0);
   expect(a.peer(b).queueLost).toBe(0);
 });
 
@@ -197,15 +192,15 @@ test("when an engine is gone, what had not left goes to the others and the rest 
   const dead = new MemoryConsumer();
   b.mesh.consume("jobs", dead);
   pushNumbers(a, "jobs", 0, 50);
-  await until(() => a.peer(b).queueUnconfirmed === 0 && dead.got.length === 50, "the first have come");
+  await until(() => a.peer(b).queueUnconfirmed === 0 && dead.got.length === 50);
   proxy.hold("forward", "backward");
   pushNumbers(a, "jobs", 50, 1000);
-  await until(() => a.peer(b).queueUnconfirmed === 128 && a.peer(b).waitingBytes === 0, "the window is full and sent");
+  await until(() => a.peer(b).queueUnconfirmed === 128 && a.peer(b).waitingBytes === 0);
   proxy.cut(true);
   const living = new MemoryConsumer();
-  await until(() => !a.peer(b).up, "the link is gone");
+  await until(() => !a.peer(b).up);
   a.mesh.consume("jobs", living);
-  await until(() => living.got.length === 1000 - 50 - 128, "those never sent have come");
+  await until(() => living.got.length === 1000 - 50 - 128);
   expect(living.numbers).toEqual(numbers(178, 1000));
   a.mesh.setMembers([a.record]);
   expect(a.log.has("128 queued messages sent to")).toBe(true);
@@ -217,26 +212,26 @@ test("what waits unwritten for a peer that does not read goes back in order when
   const { a, b, proxy } = await linkedByProxy({ limits: { heartbeat: 100, deadAfter: 60_000 } });
   const stuck = new MemoryConsumer();
   b.mesh.consume("jobs", stuck);
-  await until(() => a.queues.stats().get("jobs")?.consumers === 1, "the peer takes part");
+  await until(() => a.queues.stats().get("jobs")?.consumers === 1);
   proxy.hold("forward");
   const blob = "x".repeat(500_000);
   for (let n = 0; n < 30; n++) a.mesh.push(1, "jobs", JSON.stringify({ n, blob }));
-  await until(() => a.peer(b).bytesOut > 1_000_000, "some are under way");
+  await until(() => a.peer(b).bytesOut > 1_000_000);
   expect(a.peer(b).waitingBytes).toBeGreaterThan(1_000_000);
   proxy.cut(true);
-  await until(() => !a.peer(b).up, "the link is gone");
+  await until(() => !a.peer(b).up);
   const unconfirmed = a.peer(b).queueUnconfirmed;
   expect(unconfirmed).toBeGreaterThan(0);
   expect(unconfirmed).toBeLessThan(16);
   const living = new MemoryConsumer();
   a.mesh.consume("jobs", living);
-  await until(() => living.got.length === 30 - unconfirmed, "the others have come");
+  await until(() => living.got.length === 30 - unconfirmed);
   const came = living.got.map(({ data }) => JSON.parse(data).n as number);
   expect(came).toEqual(numbers(unconfirmed, 30));
   proxy.release();
   proxy.accept();
-  await until(() => a.peer(b).up, "the link is back");
-  await until(() => stuck.got.length === unconfirmed, "what was under way is sent again");
+  await until(() => a.peer(b).up);
+  await until(() => stuck.got.length === unconfirmed);
   expect(stuck.got.map(({ data }) => JSON.parse(data).n as number)).toEqual(numbers(0, unconfirmed));
 });
 
@@ -245,19 +240,19 @@ test("an engine that was taken off the list and put back starts anew: nothing do
   const consumer = new MemoryConsumer();
   b.mesh.consume("jobs", consumer);
   pushNumbers(a, "jobs", 0, 300);
-  await until(() => consumer.got.length === 300 && a.peer(b).queueUnconfirmed === 0, "the first have come");
+  await until(() => consumer.got.length === 300 && a.peer(b).queueUnconfirmed === 0);
   proxy.hold("backward");
   pushNumbers(a, "jobs", 300, 310);
-  await until(() => consumer.got.length === 310, "more have come");
+  await until(() => consumer.got.length === 310);
   // Only one side forgets; the other notices it by the session.
   b.mesh.setMembers([b.record]);
   proxy.cut();
-  await until(() => b.mesh.stats.peers.length === 0, "the other engine is forgotten");
+  await until(() => b.mesh.stats.peers.length === 0);
   proxy.release();
   b.mesh.setMembers([a.record, b.record]);
-  await until(() => a.peer(b).links === 2 && a.peer(b).up && b.peer(a).up, "the link is back");
+  await until(() => a.peer(b).links === 2 && a.peer(b).up && b.peer(a).up);
   pushNumbers(a, "jobs", 310, 400);
-  await until(() => consumer.got.length === 400, "the rest has come");
+  await until(() => consumer.got.length === 400);
   expect(consumer.numbers).toEqual(numbers(0, 400));
 });
 
@@ -265,17 +260,17 @@ test("messages held back because too much waits for a peer go on when it has rea
   const { a, b, proxy } = await linkedByProxy({ limits: { maxWaiting: 1_000_000 } });
   const consumer = new MemoryConsumer();
   b.mesh.consume("jobs", consumer);
-  await until(() => a.queues.stats().get("jobs")?.consumers === 1, "the peer takes part");
+  await until(() => a.queues.stats().get("jobs")?.consumers === 1);
   const blob = "x".repeat(300_000);
   // More than may wait, within one turn of the event loop: the socket takes it without ever being full.
   for (let n = 0; n < 20; n++) a.mesh.push(1, "jobs", JSON.stringify({ n, blob }));
   expect(a.queues.stats().get("jobs")?.depth).toBeGreaterThan(10);
-  await until(() => consumer.got.length === 20, "all have come");
+  await until(() => consumer.got.length === 20);
   proxy.hold("forward");
   for (let n = 20; n < 60; n++) a.mesh.push(1, "jobs", JSON.stringify({ n, blob }));
-  await until(() => a.peer(b).waitingBytes > 500_000, "the peer does not read");
+  await until(() => a.peer(b).waitingBytes > 500_000);
   proxy.release();
-  await until(() => consumer.got.length === 60, "the rest has come");
+  await until(() => consumer.got.length === 60);
   expect(consumer.got.map(({ data }) => JSON.parse(data).n as number)).toEqual(numbers(0, 60));
 });
 
@@ -284,13 +279,13 @@ test("an engine that stops gives back what it holds", async () => {
   const consumer = new MemoryConsumer();
   b.mesh.consume("jobs", consumer);
   pushNumbers(a, "jobs", 0, 10);
-  await until(() => consumer.got.length === 10, "ten have come");
+  await until(() => consumer.got.length === 10);
   consumer.reads = false;
   pushNumbers(a, "jobs", 10, 300);
-  await until(() => b.mesh.stats.queueHeld === 128, "some are held");
+  await until(() => b.mesh.stats.queueHeld === 128);
   b.mesh.unconsume("jobs", consumer);
   await b.mesh.stop();
-  await until(() => !a.peer(b).up, "the link is gone");
+  await until(() => !a.peer(b).up);
   expect(a.peer(b).queueUnconfirmed).toBe(0);
   const other = new MemoryConsumer();
   a.mesh.consume("jobs", other);
@@ -301,10 +296,10 @@ test("an engine that stops waits until what it has handed over is confirmed", as
   const { a, b, proxy } = await linkedByProxy();
   const consumer = new MemoryConsumer();
   b.mesh.consume("jobs", consumer);
-  await until(() => a.queues.stats().get("jobs")?.consumers === 1, "the peer takes part");
+  await until(() => a.queues.stats().get("jobs")?.consumers === 1);
   proxy.hold("backward");
   pushNumbers(a, "jobs", 0, 10);
-  await until(() => consumer.got.length === 10, "all have come");
+  await until(() => consumer.got.length === 10);
   const stopped = a.mesh.stop();
   expect(a.peer(b)).toMatchObject({ queueUnconfirmed: 10, up: true });
   proxy.release();

@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from "bun:test";
 import { FrameType } from "../../src/mesh/frame.ts";
 import type { MeshOptions } from "../../src/mesh/mesh.ts";
-import { cluster, MeshEngine, until } from "../support/mesh-engine.ts";
+import { until } from "../support/eventually.ts";
+import { cluster, MeshEngine } from "../support/mesh-engine.ts";
 import { Stranger } from "../support/mesh-stranger.ts";
 
 const running: MeshEngine[] = [];
@@ -30,7 +31,7 @@ async function withMember(options: Partial<MeshOptions> = {}) {
   engine.mesh.setMembers([engine.record, record]);
   const stranger = await dial(engine);
   await stranger.join("aaa", options.secret);
-  await until(() => engine.mesh.stats.links === 1, "the link is up");
+  await until(() => engine.mesh.stats.links === 1);
   return { engine, stranger };
 }
 
@@ -39,7 +40,7 @@ async function refusedBothWays(one: Partial<MeshOptions>, other: Partial<MeshOpt
   const members = [a.record, b.record];
   a.mesh.setMembers(members);
   b.mesh.setMembers(members);
-  await until(() => a.log.has(why) && b.log.has(why), "both sides have logged the refusal");
+  await until(() => a.log.has(why) && b.log.has(why));
   expect(a.log.lines.filter((line) => line.includes(`warn no mesh link to engine ${b.id}`))).toHaveLength(1);
   expect(b.log.lines.filter((line) => line.includes("warn no mesh link from 127.0.0.1"))).toHaveLength(1);
   expect(a.mesh.stats.links + b.mesh.stats.links).toBe(0);
@@ -65,7 +66,7 @@ test("another protocol version is refused by name", async () => {
   const engine = await start();
   const stranger = await dial(engine);
   stranger.greet({ protocol: 99, version: "9.9.9" });
-  await until(() => stranger.closed, "it is closed");
+  await until(() => stranger.closed);
   expect(stranger.frames).toEqual([
     { type: FrameType.refuse, text: 'mesh protocol 1 expected, found 99 (connmix "9.9.9")' },
   ]);
@@ -76,12 +77,12 @@ test("who is not a member, or does not know the secret, gets no further than the
   const engine = await start({ secret: "s3cret" });
   const unknown = await dial(engine);
   unknown.greet();
-  await until(() => unknown.closed, "the unknown is closed");
+  await until(() => unknown.closed);
   expect(unknown.frames[0]?.text).toContain("not a member");
   engine.mesh.setMembers([engine.record, { ...engine.record, id: "aaa", number: 2000 }]);
   const liar = await dial(engine);
   await liar.join("aaa", "guessed");
-  await until(() => liar.closed, "the liar is closed");
+  await until(() => liar.closed);
   expect(liar.frames.map(({ type }) => type)).toEqual([FrameType.welcome, FrameType.refuse]);
   expect(engine.mesh.stats.links).toBe(0);
 });
@@ -91,7 +92,7 @@ test("the one with the higher id does not dial", async () => {
   engine.mesh.setMembers([engine.record, { ...engine.record, id: "zzz", number: 2000, meshPort: 1 }]);
   const stranger = await dial(engine);
   stranger.greet({ node: "zzz" });
-  await until(() => stranger.closed, "it is closed");
+  await until(() => stranger.closed);
   expect(stranger.frames[0]?.text).toContain("the lower node id dials");
 });
 
@@ -108,10 +109,10 @@ test("whatever is no greeting closes the connection and is logged", async () => 
     (stranger) => stranger.frame(FrameType.proof, ""),
   ];
   const client = engine.connect("a");
-  for (const [index, speak] of bad.entries()) {
+  for (const speak of bad) {
     const stranger = await dial(engine);
     speak(stranger);
-    await until(() => stranger.closed, `stranger ${index} is closed`);
+    await until(() => stranger.closed);
   }
   expect(engine.mesh.stats.handshakesFailed).toBe(bad.length);
   expect(engine.log.has("warn no mesh link from 127.0.0.1: malformed frames")).toBe(true);
@@ -121,7 +122,7 @@ test("whatever is no greeting closes the connection and is logged", async () => 
 test("who connects and says nothing is let go after the time limit", async () => {
   const engine = await start({ limits: { handshake: 100 } });
   const silent = await Promise.all(Array.from({ length: 50 }, () => dial(engine)));
-  await until(() => silent.every(({ closed }) => closed), "all are closed");
+  await until(() => silent.every(({ closed }) => closed));
   expect(engine.mesh.stats.handshakesFailed).toBe(50);
   expect(engine.log.lines.filter((line) => line.includes("the handshake took too long"))).toHaveLength(1);
 });
@@ -134,7 +135,7 @@ test("unknown frame types of a peer are skipped", async () => {
     FrameType.publish,
     Buffer.concat([Buffer.from([7, 4]), Buffer.from("news"), Buffer.from([0]), Buffer.from("hi")]),
   );
-  await until(() => client.got.length === 1, "what came after it is handled");
+  await until(() => client.got.length === 1);
   expect(client.got).toEqual(["hi"]);
   expect(engine.mesh.stats.links).toBe(1);
 });
@@ -156,7 +157,7 @@ test("malformed frames of a peer close its link, are logged, and do no harm", as
   for (const [type, body] of bad) {
     const { engine, stranger } = await withMember();
     stranger.frame(type, body);
-    await until(() => stranger.closed, `frame type ${type} closes the link`);
+    await until(() => stranger.closed);
     expect(engine.log.has("lost the mesh link with engine aaa")).toBe(true);
     expect(engine.log.has("malformed frames")).toBe(true);
   }
@@ -166,8 +167,8 @@ test("a newer link of the same peer replaces the older one", async () => {
   const { engine, stranger } = await withMember({ secret: "s3cret" });
   const newer = await dial(engine);
   await newer.join("aaa", "s3cret");
-  await until(() => stranger.closed, "the older one is closed");
-  await until(() => engine.mesh.stats.links === 1, "the newer one is up");
+  await until(() => stranger.closed);
+  await until(() => engine.mesh.stats.links === 1);
   expect(newer.closed).toBe(false);
   expect(engine.log.has("replaced by a newer link")).toBe(true);
 });

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Server } from "bun";
-import { eventually } from "../support/eventually.ts";
+import { until } from "../support/eventually.ts";
 import { type LuaClient, LuaConsole } from "../support/lua-console.ts";
 import { freePort } from "../support/ports.ts";
 
@@ -289,9 +289,9 @@ describe("on the way", () => {
   test("a client that goes away takes its request with it", async () => {
     const other = await console.client();
     other.socket.send(`mix.http.request("GET", "${at("/slow?leaving")}")`);
-    await eventually(() => arrived.includes("?leaving"));
+    await until(() => arrived.includes("?leaving"));
     expect(aborted).not.toContain("?leaving");
     other.socket.terminate();
-    await eventually(() => aborted.includes("?leaving"), 5000);
+    await until(() => aborted.includes("?leaving"), 5000);
   });
 });

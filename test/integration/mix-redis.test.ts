@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { eventually } from "../support/eventually.ts";
+import { until } from "../support/eventually.ts";
 import { type LuaClient, LuaConsole } from "../support/lua-console.ts";
 import { RedisServer } from "../support/redis.ts";
 
@@ -144,7 +144,7 @@ describe("connections", () => {
     expect(await connected()).toBeLessThanOrEqual(3);
     expect(await command("'get'", "'count'")).toEqual(["600"]);
     for (const each of clients) each.socket.close();
-    await eventually(async () => (await connected()) === 0);
+    await until(async () => (await connected()) === 0);
   });
 
   test("a slow command suspends only its own client", async () => {
@@ -185,7 +185,7 @@ describe("connections", () => {
     }
     expect(performance.now() - started).toBeLessThan(5000);
     await redis.start();
-    await eventually(async () => (await command("'set'", "'k'", "'again'"))[0] === "OK");
+    await until(async () => (await command("'set'", "'k'", "'again'"))[0] === "OK");
     expect(await command("'get'", "'k'")).toEqual(["again"]);
   });
 

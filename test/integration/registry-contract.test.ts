@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { UserError } from "../../src/errors.ts";
 import { CenterServer } from "../../src/registry/center-server.ts";
-import { eventually } from "../support/eventually.ts";
+import { until } from "../support/eventually.ts";
 import { freePort } from "../support/ports.ts";
 import { RedisCluster, RedisSentinel, RedisServer } from "../support/redis.ts";
 import type { RegistryAccess } from "../support/registry-member.ts";
@@ -89,13 +89,13 @@ for (const [name, startBackend] of [
       const leased = await second.registry.join(record);
       expect(leased).toEqual({ ...record, number: leased.number });
       expect(leased.number).not.toBe(first.number);
-      await eventually(() => first.knows(record.id), 1000);
+      await until(() => first.knows(record.id), 1000);
       expect(first.members).toEqual(second.members);
       expect(first.members).toContainEqual(leased);
 
       await second.registry.leave();
       expect(second.registry.state).toBe("left");
-      await eventually(() => !first.knows(record.id), 1000);
+      await until(() => !first.knows(record.id), 1000);
       expect(first.ids).toEqual([first.id]);
       expect(first.states).toEqual(["joined"]);
     });
@@ -105,10 +105,7 @@ for (const [name, startBackend] of [
       const load = { clients: 7, channels: 2, readMessages: 100, sentMessages: 2 ** 40, publishes: 0 };
       second.registry.load = () => load;
       for (const member of [first, second]) {
-        await eventually(
-          () => Bun.deepEquals(member.members.find(({ id }) => id === second.id)?.load, load),
-          TTL + LATE,
-        );
+        await until(() => Bun.deepEquals(member.members.find(({ id }) => id === second.id)?.load, load), TTL + LATE);
       }
       expect(first.members.find(({ id }) => id === first.id)?.load).toBeUndefined();
       expect(second.registry.stats.renewals).toBeGreaterThan(0);
@@ -131,7 +128,7 @@ for (const [name, startBackend] of [
       expect(new Set(records.map((record) => record.number)).size).toBe(50);
       for (const record of records) expect(record.number).toBeWithin(0, 4096);
       const ids = candidates.map(({ id }) => id).sort();
-      for (const member of all) await eventually(() => Bun.deepEquals(member.ids, ids));
+      for (const member of all) await until(() => Bun.deepEquals(member.ids, ids));
       expect(all.flatMap((member) => member.renumbered)).toEqual([]);
     }, 30_000);
 
@@ -143,20 +140,20 @@ for (const [name, startBackend] of [
       processes.push(killed, suspended);
       await killed.number();
       const number = await suspended.number();
-      await eventually(() => observer.ids.length === 3, 1000);
+      await until(() => observer.ids.length === 3, 1000);
 
       suspended.pause();
       await killed.kill();
       const killedAt = performance.now();
-      await eventually(() => !observer.knows(victim.id), TTL + LATE);
+      await until(() => !observer.knows(victim.id), TTL + LATE);
       expect(performance.now() - killedAt).toBeLessThan(TTL + LATE);
-      await eventually(() => !observer.knows(sleeper.id), TTL + LATE);
+      await until(() => !observer.knows(sleeper.id), TTL + LATE);
       expect(observer.ids).toEqual([observer.id]);
 
       suspended.resume();
-      await eventually(() => observer.knows(sleeper.id), TTL + LATE);
+      await until(() => observer.knows(sleeper.id), TTL + LATE);
       expect(observer.members.find(({ id }) => id === sleeper.id)?.number).toBe(number);
-      await eventually(() => suspended.events.at(-1), 1000);
+      await until(() => suspended.events.at(-1), 1000);
       expect(suspended.events.some((event) => "renumbered" in event)).toBe(false);
       expect(observer.states).toEqual(["joined"]);
     }, 30_000);
@@ -164,16 +161,16 @@ for (const [name, startBackend] of [
     test("members outlive the registry, and return to an empty one with their numbers while the list stands", async () => {
       const all = [await joined(backend.access), await joined(backend.access), await joined(backend.access)];
       const [leaver] = all.slice(-1);
-      for (const member of all) await eventually(() => member.ids.length === 3, 1000);
+      for (const member of all) await until(() => member.ids.length === 3, 1000);
       const before = all[0]!.members;
       for (const member of all) member.fewest = 3;
 
       await backend.stop();
-      for (const { registry } of all) await eventually(() => registry.state === "away", TTL + LATE);
+      for (const { registry } of all) await until(() => registry.state === "away", TTL + LATE);
       for (const member of all) expect(member.members).toEqual(before);
 
       await backend.start();
-      for (const { registry } of all) await eventually(() => registry.state === "joined", TTL + LATE);
+      for (const { registry } of all) await until(() => registry.state === "joined", TTL + LATE);
       for (const member of all) {
         expect(member.states).toEqual(["joined", "away", "joined"]);
         expect(member.members).toEqual(before);
@@ -185,12 +182,12 @@ for (const [name, startBackend] of [
 
       // Those who are only held as long as they may still be on their way do leave at once when they say so.
       await leaver!.registry.leave();
-      await eventually(() => !all[0]!.knows(leaver!.id), 1000);
+      await until(() => !all[0]!.knows(leaver!.id), 1000);
       expect(all[0]!.ids).toHaveLength(2);
 
       const newcomer = await joined(backend.access);
       expect(before.map(({ number }) => number)).not.toContain(newcomer.number);
-      await eventually(() => all[0]!.knows(newcomer.id), 1000);
+      await until(() => all[0]!.knows(newcomer.id), 1000);
     }, 30_000);
 
     test("a node that died during the outage is dropped one TTL after the return", async () => {
@@ -199,14 +196,14 @@ for (const [name, startBackend] of [
       const killed = new RegistryProcess(backend.access, victim);
       processes.push(killed);
       await killed.number();
-      await eventually(() => observer.knows(victim.id), 1000);
+      await until(() => observer.knows(victim.id), 1000);
 
       await backend.stop();
       await killed.kill();
       await backend.start();
-      await eventually(() => observer.registry.state === "joined" && observer.states.includes("away"), TTL + LATE);
+      await until(() => observer.registry.state === "joined" && observer.states.includes("away"), TTL + LATE);
       expect(observer.knows(victim.id)).toBe(true);
-      await eventually(() => !observer.knows(victim.id), TTL + LATE);
+      await until(() => !observer.knows(victim.id), TTL + LATE);
       expect(observer.ids).toEqual([observer.id]);
     }, 30_000);
 
@@ -250,8 +247,8 @@ describe("redis registry on", () => {
       await joinWatchLeave(access);
       const member = await joined(access);
       await sentinel.master.kill();
-      await eventually(() => member.registry.state === "away", TTL + LATE);
-      await eventually(() => member.registry.state === "joined", 20_000);
+      await until(() => member.registry.state === "away", TTL + LATE);
+      await until(() => member.registry.state === "joined", 20_000);
       expect(member.ids).toEqual([member.id]);
       expect(member.renumbered).toEqual([]);
       await joinWatchLeave(access);
@@ -265,9 +262,9 @@ describe("redis registry on", () => {
 async function joinWatchLeave(access: RegistryAccess): Promise<void> {
   const [first, second] = [await joined(access), await joined(access)];
   expect(first.number).not.toBe(second.number);
-  await eventually(() => first.knows(second.id) && second.knows(first.id), 1000);
+  await until(() => first.knows(second.id) && second.knows(first.id), 1000);
   await second.registry.leave();
-  await eventually(() => !first.knows(second.id), 1000);
+  await until(() => !first.knows(second.id), 1000);
   expect(first.knows(first.id)).toBe(true);
   await first.registry.leave();
 }

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { UserError } from "../../src/errors.ts";
-import { eventually } from "../support/eventually.ts";
+import { until } from "../support/eventually.ts";
 import { RedisServer } from "../support/redis.ts";
 import type { RegistryAccess } from "../support/registry-member.ts";
 import { RegistryProcess } from "../support/registry-process.ts";
@@ -34,15 +34,15 @@ test("Redis suspended beyond the TTL: members stand, and return with their numbe
   const all = [watch(), watch()];
   const numbers = await Promise.all(all.map(async ({ registry }) => (await registry.join(candidate())).number));
   for (const member of all) {
-    await eventually(() => member.ids.length === 2, 1000);
+    await until(() => member.ids.length === 2, 1000);
     member.fewest = 2;
   }
   server.pause();
   const pausedAt = performance.now();
-  for (const { registry } of all) await eventually(() => registry.state === "away", TTL);
+  for (const { registry } of all) await until(() => registry.state === "away", TTL);
   await Bun.sleep(Math.max(0, TTL * 2 - (performance.now() - pausedAt)));
   server.resume();
-  for (const { registry } of all) await eventually(() => registry.state === "joined", TTL + LATE);
+  for (const { registry } of all) await until(() => registry.state === "joined", TTL + LATE);
   for (const [index, member] of all.entries()) {
     expect(member.fewest).toBe(2);
     expect(member.members.find(({ number }) => number === numbers[index])).toBeDefined();
@@ -59,18 +59,18 @@ test("leave while Redis is suspended ends within a second", async () => {
   await member.registry.leave();
   server.resume();
   expect(performance.now() - startedAt).toBeLessThan(1000 + LATE);
-  await eventually(async () => (await keys("node:")).length === 0, TTL + LATE);
+  await until(async () => (await keys("node:")).length === 0, TTL + LATE);
 });
 
 test("all data gone at once, the connections standing: nobody disappears, everyone comes back under the same number", async () => {
   const all = [watch(), watch(), watch()];
   for (const { registry } of all) await registry.join(candidate());
-  for (const member of all) await eventually(() => member.ids.length === 3, 1000);
+  for (const member of all) await until(() => member.ids.length === 3, 1000);
   const before = all[0]!.members;
   for (const member of all) member.fewest = 3;
   await server.command("FLUSHALL");
-  await eventually(async () => (await keys("node:")).length === 3, TTL + LATE);
-  await eventually(async () => (await keys("number:")).length === 3, 1000);
+  await until(async () => (await keys("node:")).length === 3, TTL + LATE);
+  await until(async () => (await keys("number:")).length === 3, 1000);
   for (const member of all) {
     expect(member.fewest).toBe(3);
     expect(member.members.map(({ id, number }) => [id, number])).toEqual(before.map(({ id, number }) => [id, number]));
@@ -82,11 +82,11 @@ test("a lost subscription is made again", async () => {
   const member = watch();
   await member.registry.join(candidate());
   await server.command("CLIENT", "KILL", "TYPE", "pubsub");
-  await eventually(async () => (await subscribers()) === 1, TTL + LATE);
+  await until(async () => (await subscribers()) === 1, TTL + LATE);
   const other = watch();
   const { id } = await other.registry.join(candidate());
   // Faster than the next look at Redis would be, by the notice alone.
-  await eventually(() => member.knows(id), TTL / 5);
+  await until(() => member.knows(id), TTL / 5);
   expect(member.states).toEqual(["joined"]);
 });
 
@@ -94,12 +94,12 @@ test("notices and looks are made again after Redis restarted", async () => {
   const member = watch();
   await member.registry.join(candidate());
   await server.kill();
-  await eventually(() => member.registry.state === "away", TTL + LATE);
+  await until(() => member.registry.state === "away", TTL + LATE);
   await server.start();
-  await eventually(() => member.registry.state === "joined", TTL + LATE);
-  await eventually(async () => (await subscribers()) === 1, TTL + LATE);
+  await until(() => member.registry.state === "joined", TTL + LATE);
+  await until(async () => (await subscribers()) === 1, TTL + LATE);
   const { id } = await watch().registry.join(candidate());
-  await eventually(() => member.knows(id), TTL / 5);
+  await until(() => member.knows(id), TTL / 5);
   expect(member.ids).toContain(id);
 }, 10_000);
 
@@ -112,7 +112,7 @@ test("of two nodes that claim one number the one that started first keeps it", a
   processes.push(suspended);
   const number = await suspended.number();
   suspended.pause();
-  await eventually(async () => (await keys("number:")).length === 0, TTL + LATE);
+  await until(async () => (await keys("number:")).length === 0, TTL + LATE);
 
   // The next number to be handed out is the one that the suspended node still believes to have.
   await server.command("SET", "connmix:{test}:cursor", `${(number + 4095) % 4096}`);
@@ -121,10 +121,10 @@ test("of two nodes that claim one number the one that started first keeps it", a
   expect(record.number).toBe(number);
 
   suspended.resume();
-  await eventually(() => younger.renumbered.length === 1, TTL + LATE);
+  await until(() => younger.renumbered.length === 1, TTL + LATE);
   const [renumbered] = younger.renumbered;
   expect(renumbered).toMatchObject({ id: record.id, number: (number + 1) % 4096 });
-  await eventually(() => younger.members.find(({ id }) => id === record.id)?.number === renumbered!.number, 1000);
+  await until(() => younger.members.find(({ id }) => id === record.id)?.number === renumbered!.number, 1000);
   expect(younger.members.find(({ id }) => id === older.id)?.number).toBe(number);
   expect(younger.states).toEqual(["joined"]);
   expect(suspended.events.some((event) => "renumbered" in event)).toBe(false);
@@ -135,7 +135,7 @@ test("a number that another node gave away while this one was away too long is n
   const record = await younger.registry.join(candidate({ startedAt: 2000 }));
   const claim = `${"1000".padStart(16, "0")}:older`;
   await server.command("SET", `connmix:{test}:number:${record.number}`, claim, "PX", "60000");
-  await eventually(() => younger.renumbered.length === 1, TTL + LATE);
+  await until(() => younger.renumbered.length === 1, TTL + LATE);
   expect(younger.renumbered[0]!.number).not.toBe(record.number);
   expect(await server.command("GET", `connmix:{test}:number:${record.number}`)).toBe(claim);
   await younger.registry.leave();
@@ -172,7 +172,7 @@ test("what is no record in Redis is left out", async () => {
   await server.command("PUBLISH", "connmix:{test}:changes", "changed");
   await server.command("PUBLISH", "connmix:{test}:changes", "left nobody and more \u0000");
   const { renewals } = member.registry.stats;
-  await eventually(() => member.registry.stats.renewals > renewals + 1, TTL * 2);
+  await until(() => member.registry.stats.renewals > renewals + 1, TTL * 2);
   expect(member.ids).toEqual([id]);
   expect(member.states).toEqual(["joined"]);
   await server.command("FLUSHALL");

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, type TLSSocket } from "node:tls";
 import { makeCertificate, type TestCertificate } from "../support/certificates.ts";
-import { Connmix, eventually, freePorts } from "../support/connmix.ts";
+import { Connmix, freePorts } from "../support/connmix.ts";
+import { eventually } from "../support/eventually.ts";
 import { LineClient } from "../support/line-client.ts";
 import { TestSocket } from "../support/websocket.ts";
 

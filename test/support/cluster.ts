@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { freePort } from "./command.ts";
-import { Connmix, eventually, freePorts, type StartOptions } from "./connmix.ts";
+import { Connmix, freePorts, type StartOptions } from "./connmix.ts";
+import { eventually } from "./eventually.ts";
 import { metric, scrape } from "./metrics.ts";
 import { RedisServer } from "./redis.ts";
 

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import type { Subprocess } from "bun";
 import { stringify } from "yaml";
+import { eventually, Fatal } from "./eventually.ts";
 
 const MAIN = resolve(import.meta.dir, "../../src/main.ts");
 const START_MS = 20_000;
@@ -175,22 +176,6 @@ export interface StartOptions {
   servers?: number;
   /** Another program than this checkout's, such as the built executable. */
   program?: string[];
-}
-
-/** Thrown inside `eventually` to give up at once. */
-export class Fatal extends Error {}
-
-/** Tries `check` until it no longer throws; after `timeoutMs` its last error is thrown. */
-export async function eventually<T>(check: () => T | Promise<T>, timeoutMs = 10_000): Promise<T> {
-  const deadline = performance.now() + timeoutMs;
-  for (;;) {
-    try {
-      return await check();
-    } catch (error) {
-      if (error instanceof Fatal || performance.now() > deadline) throw error;
-      await Bun.sleep(20);
-    }
-  }
 }
 
 /** The configuration of a node on free ports with one server; deep enough for most tests. */

@@ -6,6 +6,7 @@ import { type QueueLimits, Queues } from "../../src/hub/queue.ts";
 import type { Log } from "../../src/log.ts";
 import { Mesh, type MeshOptions } from "../../src/mesh/mesh.ts";
 import type { NodeRecord } from "../../src/registry/registry.ts";
+import { until } from "./eventually.ts";
 
 /** Remembers every line, with its level. */
 export class LogLines implements Log {
@@ -161,14 +162,5 @@ export class MeshEngine {
 /** Makes the engines members of one cluster and waits until every link is up. */
 export async function cluster(...engines: MeshEngine[]): Promise<void> {
   for (const engine of engines) engine.mesh.setMembers(engines.map(({ record }) => record));
-  await until(() => engines.every(({ mesh }) => mesh.stats.links === engines.length - 1), "all links are up");
-}
-
-/** Polls until `condition` holds; fails with `what` after `seconds`. */
-export async function until(condition: () => boolean, what: string, seconds = 4.5): Promise<void> {
-  const deadline = performance.now() + seconds * 1000;
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`still not, after ${seconds} s: ${what}`);
-    await Bun.sleep(5);
-  }
+  await until(() => engines.every(({ mesh }) => mesh.stats.links === engines.length - 1));
 }

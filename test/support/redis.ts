@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
-import { eventually } from "./eventually.ts";
+import { until } from "./eventually.ts";
 import { freePort } from "./ports.ts";
 
 export interface RedisServerOptions {
@@ -51,7 +51,7 @@ export class RedisServer {
     command.push("--port", `${this.port}`, "--bind", "127.0.0.1", "--dir", this.#folder);
     command.push(...(this.#options.arguments ?? ["--save", ""]));
     this.#process = Bun.spawn(command, { stdout: "ignore", stderr: "ignore" });
-    await eventually(() => this.#answers(), 10_000, `redis-server on port ${this.port}`);
+    await until(() => this.#answers(), 10_000, `redis-server on port ${this.port}`);
   }
 
   /** One command on a connection of its own. */
@@ -134,10 +134,8 @@ export class RedisSentinel {
         "",
       ].join("\n"),
     });
-    await eventually(async () => ((await sentinel.command("SENTINEL", "REPLICAS", name)) as unknown[]).length === 1);
-    await eventually(async () =>
-      String(await replica.command("INFO", "replication")).includes("master_link_status:up"),
-    );
+    await until(async () => ((await sentinel.command("SENTINEL", "REPLICAS", name)) as unknown[]).length === 1);
+    await until(async () => String(await replica.command("INFO", "replication")).includes("master_link_status:up"));
     return new RedisSentinel(master, replica, sentinel);
   }
 
@@ -172,10 +170,7 @@ export class RedisCluster {
       await servers[index]!.command("CLUSTER", "ADDSLOTSRANGE", ...SLOTS[index]!);
     }
     for (const server of servers) {
-      await eventually(
-        async () => String(await server.command("CLUSTER", "INFO")).includes("cluster_state:ok"),
-        20_000,
-      );
+      await until(async () => String(await server.command("CLUSTER", "INFO")).includes("cluster_state:ok"), 20_000);
     }
     return new RedisCluster(servers);
   }

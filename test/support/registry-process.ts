@@ -1,5 +1,5 @@
 import type { Candidate } from "../../src/registry/registry.ts";
-import { eventually } from "./eventually.ts";
+import { until } from "./eventually.ts";
 import type { MemberEvent, RegistryAccess } from "./registry-member.ts";
 
 /** A member of a registry in a process of its own, to be killed and suspended. */
@@ -19,7 +19,7 @@ export class RegistryProcess {
 
   /** The number it registered under. */
   async number(): Promise<number> {
-    const event = await eventually(() => this.events.find((found) => "number" in found), 20_000, "registration");
+    const event = await until(() => this.events.find((found) => "number" in found), 20_000, "registration");
     return (event as { number: number }).number;
   }
 

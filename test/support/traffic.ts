@@ -1,6 +1,7 @@
 import { expect } from "bun:test";
 import type { Client, Consumer, PublishCount } from "../../src/client/index.ts";
-import { type Connmix, eventually } from "./connmix.ts";
+import type { Connmix } from "./connmix.ts";
+import { eventually } from "./eventually.ts";
 import { backendOf } from "./station.ts";
 
 const CHANNEL = "news";

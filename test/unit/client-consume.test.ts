@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Client, ConnmixError, type QueueEvent } from "../../src/client/index.ts";
-import { ScriptedEngine, until } from "./scripted-engine.ts";
+import { until } from "../support/eventually.ts";
+import { ScriptedEngine } from "../support/scripted-engine.ts";
 
 let engine: ScriptedEngine;
 let client: Client;
@@ -60,13 +61,13 @@ describe("iterating", () => {
     const consumer = client.consume<number>("foo", { highWaterMark: 4 });
     await consumer.ready;
     for (let i = 1; i <= 6; i++) engine.push(i);
-    await until(() => engine.consumers.size === 0, "paused");
+    await until(() => engine.consumers.size === 0);
     const iterator = consumer[Symbol.asyncIterator]();
     const taken: unknown[] = [];
     for (let i = 0; i < 3; i++) taken.push((await iterator.next()).value?.data);
     expect(engine.consumers.size).toBe(0);
     taken.push((await iterator.next()).value?.data);
-    await until(() => engine.consumers.size === 1, "consuming again");
+    await until(() => engine.consumers.size === 1);
     engine.push(7);
     for (let i = 0; i < 3; i++) taken.push((await iterator.next()).value?.data);
     expect(taken).toEqual([1, 2, 3, 4, 5, 6, 7]);
@@ -96,7 +97,7 @@ describe("iterating", () => {
     await consumer.ready;
     engine.push(1);
     for (const socket of [...engine.consumers]) socket.terminate();
-    await until(() => engine.count("queue.consume") === 2 && engine.consumers.size === 1, "consuming again");
+    await until(() => engine.count("queue.consume") === 2 && engine.consumers.size === 1);
     engine.push(2);
     expect(await take(consumer, 2)).toEqual([1, 2]);
   });
@@ -106,8 +107,8 @@ describe("iterating", () => {
     engine.nodes = [engine.address, other.address];
     const consumer = client.consume<string>("foo");
     for (const socket of [...engine.sockets]) socket.terminate();
-    await until(() => engine.consumers.size === 1 && other.consumers.size === 1, "consuming from both");
-    await until(() => engine.sockets.size === 2 && other.sockets.size === 2, "a connection for requests to each");
+    await until(() => engine.consumers.size === 1 && other.consumers.size === 1);
+    await until(() => engine.sockets.size === 2 && other.sockets.size === 2);
     engine.push("here");
     other.push("there");
     expect((await take(consumer, 2)).sort()).toEqual(["here", "there"]);
@@ -127,7 +128,7 @@ describe("a handler", () => {
     await consumer.ready;
     engine.push(1);
     engine.push(2);
-    await until(() => log.length === 4, "both are handled");
+    await until(() => log.length === 4);
     expect(log).toEqual(["begin 1", "end 1", "begin 2", "end 2"]);
   });
 
@@ -144,7 +145,7 @@ describe("a handler", () => {
     const consumer = client.consume("foo", handler, { concurrency: 3 });
     await consumer.ready;
     for (let i = 0; i < 9; i++) engine.push(i);
-    await until(() => handled === 9, "all are handled");
+    await until(() => handled === 9);
     expect(most).toBe(3);
   });
 
@@ -157,7 +158,7 @@ describe("a handler", () => {
     await consumer.ready;
     engine.push(1);
     engine.push(2);
-    await until(() => seen.length === 2, "both are handled");
+    await until(() => seen.length === 2);
     expect(troubles).toEqual(["the handler of foo failed: no good"]);
   });
 
@@ -169,7 +170,7 @@ describe("a handler", () => {
     });
     await consumer.ready;
     for (let i = 0; i < 5; i++) engine.push(i);
-    await until(() => engine.consumers.size === 1 && handled > 0, "handling");
+    await until(() => engine.consumers.size === 1 && handled > 0);
     await client.close();
     expect(handled).toBe(5);
   });
@@ -177,7 +178,7 @@ describe("a handler", () => {
   test("without the right to consume is reported", async () => {
     engine.answer = () => ({ error: { code: 103, message: "read only" } });
     client.consume("foo", () => {});
-    await until(() => troubles.some((text) => text.includes("read only")), "reported");
+    await until(() => troubles.some((text) => text.includes("read only")));
     expect(engine.consumers.size).toBe(0);
   });
 });

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Client, type ClientOptions, ConnmixError } from "../../src/client/index.ts";
-import { ScriptedEngine, until } from "./scripted-engine.ts";
+import { until } from "../support/eventually.ts";
+import { ScriptedEngine } from "../support/scripted-engine.ts";
 
 let engine: ScriptedEngine;
 let client: Client;
@@ -90,14 +91,14 @@ describe("failures", () => {
     open({ requestTimeout: 100, onTrouble: (text) => troubles.push(text) });
     expect((await failureOf(client.send("1", "x"))).code).toBe("timeout");
     expect(troubles.at(-1)).toContain("silent for 100 ms");
-    await until(() => client.connected.length === 1, "connected again");
+    await until(() => client.connected.length === 1);
   });
 
   test("a request in flight when the connection is lost fails as disconnected", async () => {
     engine.answer = () => undefined;
     open();
     const failure = failureOf(client.send("1", "x"));
-    await until(() => engine.requests.length > 0, "the request arrived");
+    await until(() => engine.requests.length > 0);
     for (const socket of engine.sockets) socket.terminate();
     expect((await failure).code).toBe("disconnected");
   });
@@ -115,7 +116,7 @@ describe("failures", () => {
     engine.nodes = [];
     open();
     const sent = client.send("1", "x");
-    await until(() => engine.authorizations.length > 0, "it has looked for engines");
+    await until(() => engine.authorizations.length > 0);
     engine.nodes = undefined;
     await sent;
     expect(engine.count("mesh.send")).toBe(1);
@@ -140,14 +141,14 @@ describe("failures", () => {
     await Promise.all([client.close(), client.close()]);
     expect((await failureOf(client.send("1", "x"))).code).toBe("closed");
     expect(() => client.consume("foo")).toThrow(ConnmixError);
-    await until(() => engine.sockets.size === 0, "the connection is closed");
+    await until(() => engine.sockets.size === 0);
   });
 
   test("close waits for answers under way", async () => {
     engine.answer = () => undefined;
     open();
     const sent = client.send("1", "x");
-    await until(() => engine.requests.length > 0, "the request arrived");
+    await until(() => engine.requests.length > 0);
     const closing = client.close();
     const [socket] = engine.sockets;
     socket?.send(JSON.stringify({ error: null, result: { success: true }, id: engine.requests[0]?.id }));
@@ -162,7 +163,7 @@ describe("engines", () => {
     const other = new ScriptedEngine();
     engine.nodes = [engine.address, other.address];
     open();
-    await until(() => client.connected.length === 2, "both are connected");
+    await until(() => client.connected.length === 2);
     await Promise.all(Array.from({ length: 64 }, () => client.publish("a", "b").catch(() => {})));
     expect(engine.count("mesh.publish")).toBeGreaterThan(0);
     expect(other.count("mesh.publish")).toBeGreaterThan(0);
@@ -179,7 +180,7 @@ describe("engines", () => {
     await client.ready();
     engine.nodes = [third.address];
     await second.stop();
-    await until(() => client.connected.join().includes(third.address), "the new one is connected");
+    await until(() => client.connected.join().includes(third.address));
     expect(client.connected).toHaveLength(1);
     await client.close();
     await third.stop();
@@ -189,11 +190,11 @@ describe("engines", () => {
     const other = new ScriptedEngine();
     engine.nodes = [engine.address, engine.address, other.address];
     open();
-    await until(() => engine.sockets.size === 2 && other.sockets.size === 1, "three connections");
+    await until(() => engine.sockets.size === 2 && other.sockets.size === 1);
     engine.nodes = [engine.address, other.address];
     // A loss makes the client look at the list again.
     for (const socket of other.sockets) socket.terminate();
-    await until(() => engine.sockets.size === 1, "one connection");
+    await until(() => engine.sockets.size === 1);
     await client.close();
     await other.stop();
   });
@@ -202,16 +203,13 @@ describe("engines", () => {
     const other = new ScriptedEngine();
     engine.nodes = [engine.address, other.address];
     open();
-    await until(() => client.connected.length === 2, "both are connected");
+    await until(() => client.connected.length === 2);
     engine.nodes = [other.address];
     for (const socket of other.sockets) socket.terminate();
-    await until(
-      () => client.nodes.length === 1 && client.connected.length === 2,
-      "the list shrank, nothing was closed",
-    );
+    await until(() => client.nodes.length === 1 && client.connected.length === 2);
     expect(engine.sockets.size).toBe(1);
     for (const socket of engine.sockets) socket.terminate();
-    await until(() => client.connected.length === 1, "it is gone");
+    await until(() => client.connected.length === 1);
     await client.close();
     await other.stop();
   });
@@ -247,7 +245,7 @@ describe("engines", () => {
 
   test("pings keep an idle connection", async () => {
     await open({ pingInterval: 20 }).ready();
-    await until(() => engine.count("server.ping") >= 3, "pings");
+    await until(() => engine.count("server.ping") >= 3);
     expect(client.connected).toHaveLength(1);
   });
 });

@@ -6,7 +6,7 @@ import { loadConfig } from "../../src/config/load.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { type ConfigWatch, watchConfig } from "../../src/config/watch.ts";
 import type { Log } from "../../src/log.ts";
-import { eventually } from "../support/connmix.ts";
+import { eventually } from "../support/eventually.ts";
 
 const BASE = "engine:\n  servers:\n    - port: 1000\n";
 

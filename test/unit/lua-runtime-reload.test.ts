@@ -2,7 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { eventually } from "../support/eventually.ts";
+import { until } from "../support/eventually.ts";
 import { Scripted } from "../support/scripted.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "connmix-reload-"));
@@ -48,7 +48,7 @@ test("an edit of a required module is taken up; contexts and subscriptions survi
   const connection = scripted.connect();
   connection.message("set");
   edit("'22'");
-  await eventually(() => scripted.script.stats.reloads === 1);
+  await until(() => scripted.script.stats.reloads === 1);
   connection.message("get");
   connection.message("new");
   expect(connection.texts).toEqual(["set1", "valueroom", "new22"]);
@@ -61,7 +61,7 @@ test("a callback that waits ends in the old VM; what is queued behind it runs in
   connection.message("wait");
   connection.message("queued");
   edit("'22'");
-  await eventually(() => scripted.script.stats.reloads === 1);
+  await until(() => scripted.script.stats.reloads === 1);
   scripted.hub.setContextValue(connection, "key", 1);
   expect(connection.texts).toEqual(["wait1", "queued22"]);
 });
@@ -70,17 +70,17 @@ test("a broken edit is logged once with its line and the old script stays", asyn
   const { scripted, entry, edit, editEntry } = reloading();
   const connection = scripted.connect();
   editEntry("local broken = = 1");
-  await eventually(() => scripted.script.stats.reloadErrors === 1);
+  await until(() => scripted.script.stats.reloadErrors === 1);
   // A change of another file proves that the timer has looked since; the entry is as broken as it was.
   edit("'4444'");
-  await eventually(() => scripted.script.stats.reloadErrors === 2);
+  await until(() => scripted.script.stats.reloadErrors === 2);
   connection.message("old");
   expect(connection.texts).toEqual(["old1"]);
   expect(scripted.log).toHaveLength(2);
   expect(scripted.log[0]).toContain(`${entry}:2: unexpected symbol near '='`);
   expect(scripted.script.stats.lastReloadError).toContain(`${entry}:2:`);
   editEntry("-- mended, and of another size");
-  await eventually(() => scripted.script.stats.reloads === 1);
+  await until(() => scripted.script.stats.reloads === 1);
   connection.message("new");
   expect(connection.texts).toEqual(["old1", "new4444"]);
   expect(scripted.script.stats.lastReloadError).toBe("");
@@ -90,11 +90,11 @@ test("an init that fails keeps the old script too", async () => {
   const { scripted, editEntry } = reloading();
   const { stats } = scripted.script;
   editEntry("function init() error('no database') end");
-  await eventually(() => stats.reloadErrors === 1);
+  await until(() => stats.reloadErrors === 1);
   expect(scripted.log[0]).toContain("no database");
   expect(stats.callbacks.init).toMatchObject({ count: 1, errors: 1, timeouts: 0 });
   editEntry("function init() end");
-  await eventually(() => stats.reloads === 1);
+  await until(() => stats.reloads === 1);
   expect(stats.callbacks.init).toMatchObject({ count: 2, errors: 1 });
 });
 
@@ -104,7 +104,7 @@ test("no message is lost and none is answered twice while files change ten times
   let sent = 0;
   for (let change = 1; change <= 10; change++) {
     edit(`'${"v".repeat(change)}'`);
-    await eventually(() => {
+    await until(() => {
       for (const connection of connections) connection.message(`${sent} `);
       sent++;
       return scripted.script.stats.reloads === change;

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { eventually } from "../support/eventually.ts";
+import { until } from "../support/eventually.ts";
 import { Scripted } from "../support/scripted.ts";
 
 const LINES = `
@@ -97,7 +97,7 @@ test("a callback that waits stops the reading; packets keep their order", async 
   expect(connection.reading).toBe(false);
   connection.feed("later\n");
   expect(connection.texts).toEqual(["hello\n"]);
-  await eventually(() => connection.texts.length === 4);
+  await until(() => connection.texts.length === 4);
   expect(connection.texts).toEqual(["hello\n", "sleep\n", "after\n", "later\n"]);
   expect(connection.reading).toBe(true);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { eventually } from "../support/eventually.ts";
+import { until } from "../support/eventually.ts";
 import { Scripted } from "../support/scripted.ts";
 
 const WAITER = `
@@ -89,7 +89,7 @@ test("where nothing can be suspended a wait is an error value", () => {
 test("a wait ends after its time", async () => {
   const connection = new Scripted(WAITER).connect();
   connection.message("timeout");
-  await eventually(() => connection.texts.length > 0);
+  await until(() => connection.texts.length > 0);
   expect(connection.texts).toEqual(['"never" was not set within 0.01 s']);
 });
 
@@ -110,7 +110,7 @@ test("on_close may wait; the connection is done when it has", async () => {
   const connection = scripted.connect();
   connection.end();
   expect(scripted.closed).toEqual([]);
-  await eventually(() => scripted.closed.length > 0);
+  await until(() => scripted.closed.length > 0);
   expect(connection.texts).toEqual(["slept"]);
 });
 
@@ -194,6 +194,6 @@ test("mix.mesh suspends when a peer has to answer", async () => {
   const connection = scripted.connect();
   connection.message("go");
   expect(connection.texts).toEqual([]);
-  await eventually(() => connection.texts.length === 2);
+  await until(() => connection.texts.length === 2);
   expect(connection.texts).toEqual(["no client 7", "7 2"]);
 });

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { JsonSocket, ProtocolError } from "../../src/registry/json-socket.ts";
-import { eventually } from "../support/eventually.ts";
+import { until } from "../support/eventually.ts";
 
 let server: Server;
 let near: JsonSocket;
@@ -42,7 +42,7 @@ test("messages split anywhere and several in one chunk arrive whole and in order
     far.write(stream.subarray(0, cut));
     await new Promise((resolve) => setImmediate(resolve));
     far.write(stream.subarray(cut));
-    await eventually(() => messages.length === 4, 2000);
+    await until(() => messages.length === 4, 2000);
     expect(messages).toEqual([{ a: 1 }, "zwölf", null, []]);
   }
   expect(reasons).toEqual([]);
@@ -51,10 +51,10 @@ test("messages split anywhere and several in one chunk arrive whole and in order
 test("the longest message is taken, one byte more closes the connection once", async () => {
   await pair(100);
   far.write(frame(JSON.stringify("x".repeat(98))));
-  await eventually(() => messages.length === 1, 2000);
+  await until(() => messages.length === 1, 2000);
   far.write(frame(JSON.stringify("x".repeat(99))));
   far.write(frame("1"));
-  await eventually(() => reasons.length === 1, 2000);
+  await until(() => reasons.length === 1, 2000);
   expect(reasons).toEqual(["malformed message: 101 bytes, at most 100 are accepted"]);
   expect(messages).toHaveLength(1);
 });
@@ -67,7 +67,7 @@ test("a receiver that finds the protocol broken closes the connection, and gets 
     throw new ProtocolError("not like this");
   };
   far.write(Buffer.concat([frame("1"), frame("2")]));
-  await eventually(() => reasons.length === 1, 2000);
+  await until(() => reasons.length === 1, 2000);
   expect(reasons).toEqual(["not like this"]);
   expect(calls).toBe(1);
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { Members } from "../../src/registry/members.ts";
 import type { NodeRecord } from "../../src/registry/registry.ts";
-import { eventually } from "../support/eventually.ts";
+import { until } from "../support/eventually.ts";
 
 function node(id: string, number: number): NodeRecord {
   return { id, number, host: "h", meshPort: 1, apiPort: 2, version: "1", startedAt: 0, servers: [] };
@@ -32,7 +32,7 @@ test("who is held stays through shorter lists until the time is over", async () 
   members.replace([node("a", 1)]);
   members.replace([node("a", 1), node("b", 2)]);
   expect(reports).toEqual(["a1 b2 c3"]);
-  await eventually(() => reports.length > 1, 2000);
+  await until(() => reports.length > 1, 2000);
   expect(reports).toEqual(["a1 b2 c3", "a1 b2"]);
 });
 
@@ -46,7 +46,7 @@ test("who is held stays through a second outage that begins before the time is o
   members.hold(20);
   members.replace([node("a", 1)]);
   expect(reports).toEqual(["a1 b2 c3"]);
-  await eventually(() => reports.length > 1, 2000);
+  await until(() => reports.length > 1, 2000);
   expect(reports).toEqual(["a1 b2 c3", "a1"]);
 });
 

@@ -80,12 +80,3 @@ export class ScriptedEngine {
     socket.send(JSON.stringify({ error: null, ...answer, id: request.id }));
   }
 }
-
-/** Waits until `condition` holds, for at most five seconds. */
-export async function until(condition: () => boolean, what: string): Promise<void> {
-  const deadline = Date.now() + 5_000;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`still not so after 5 s: ${what}`);
-    await Bun.sleep(5);
-  }
-}
