@@ -1,23 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Connmix, freePorts } from "../support/connmix.ts";
 import { eventually } from "../support/eventually.ts";
-import { LuaClient } from "../support/lua-console.ts";
+import { LUA_CONSOLE, LuaClient } from "../support/lua-console.ts";
 import { metric, scrape } from "../support/metrics.ts";
 import { TestSocket } from "../support/websocket.ts";
 
-/** Runs the Lua that a client sends. */
 const SCRIPT = `
+${LUA_CONSOLE}
 function init()
   assert(mix.queue.new("small", 3) == nil)
-end
-function on_message(msg, conn)
-  local chunk = assert(load(msg.data, "=sent"))
-  local shown = table.pack(chunk(conn))
-  for i = 1, shown.n do shown[i] = shown[i] == nil and mix.null or shown[i] end
-  shown.n = nil
-  conn:send(mix.json_encode(shown))
-end
-`;
+end`;
 
 let node: Connmix;
 let lua: LuaClient;
@@ -25,7 +17,7 @@ let lua: LuaClient;
 beforeAll(async () => {
   const config = freePorts({ entry: "entry.lua" }, { luavm: { queue: { topicSize: 50, maxTopics: 20 } } });
   node = await Connmix.start("dev", config, { files: { "entry.lua": SCRIPT } });
-  lua = new LuaClient(await TestSocket.connect(`ws://127.0.0.1:${node.serverPort()}`));
+  lua = await LuaClient.connect(node);
 });
 afterAll(async () => {
   await node.stop();

@@ -2,26 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Connmix, freePorts } from "../support/connmix.ts";
-import { LuaClient } from "../support/lua-console.ts";
-import { TestSocket } from "../support/websocket.ts";
-
-/** Runs the Lua that a client sends and answers what it returns; what raises is the only answer. */
-const SCRIPT = `
-function on_message(msg, conn)
-  local chunk, err = load(msg.data, "=sent")
-  if not chunk then return conn:send(mix.json_encode({ err })) end
-  local results = table.pack(pcall(chunk, conn))
-  local shown = {}
-  for i = 2, results.n do
-    local value = results[i]
-    local kind = type(value)
-    if value == nil then value = mix.null
-    elseif kind ~= "string" and kind ~= "number" and kind ~= "boolean" and kind ~= "table" then value = kind end
-    shown[i - 1] = value
-  end
-  conn:send(mix.json_encode(shown) or '["not JSON"]')
-end
-`;
+import { LUA_CONSOLE, LuaClient } from "../support/lua-console.ts";
 
 let node: Connmix;
 let lua: LuaClient;
@@ -34,7 +15,7 @@ beforeAll(async () => {
   node = await Connmix.start("dev", freePorts({}, { servers }), {
     servers: 2,
     files: {
-      "app/entry.lua": SCRIPT,
+      "app/entry.lua": LUA_CONSOLE,
       "app/beside.lua": "return 'beside'",
       "app/deep/er.lua": "return 'deeper'",
       "lua/shared.lua": "return 'shared'",
@@ -42,15 +23,11 @@ beforeAll(async () => {
       "app/lookup.lua": "return ...",
     },
   });
-  lua = await clientOf(0);
+  lua = await LuaClient.connect(node);
 });
 afterAll(async () => {
   await node.stop();
 });
-
-async function clientOf(server: number): Promise<LuaClient> {
-  return new LuaClient(await TestSocket.connect(`ws://127.0.0.1:${node.serverPort(server)}`));
-}
 
 describe("what is not there", () => {
   test.each([
@@ -159,8 +136,11 @@ describe("require", () => {
 /** For tests that leave the VM's globals behind. */
 async function startAgain(): Promise<void> {
   const servers = [0, 1].map(() => ({ port: 0, bind: "127.0.0.1", entry: "app/entry.lua" }));
-  node = await Connmix.start("dev", freePorts({}, { servers }), { servers: 2, files: { "app/entry.lua": SCRIPT } });
-  lua = await clientOf(0);
+  node = await Connmix.start("dev", freePorts({}, { servers }), {
+    servers: 2,
+    files: { "app/entry.lua": LUA_CONSOLE },
+  });
+  lua = await LuaClient.connect(node);
 }
 
 describe("load", () => {
@@ -261,7 +241,7 @@ describe("metatables", () => {
 
 describe("coroutines", () => {
   test("cannot take over another callback's, or their own from inside", async () => {
-    const other = await clientOf(0);
+    const other = await LuaClient.connect(node);
     expect(
       await other.run(`
         victim = coroutine.running()
@@ -281,7 +261,7 @@ describe("coroutines", () => {
   });
 
   test("a yield of the callback itself is an error, and the connection goes on", async () => {
-    const other = await clientOf(0);
+    const other = await LuaClient.connect(node);
     other.socket.send("coroutine.yield(1)");
     expect(await other.run("return 'here'")).toEqual(["here"]);
     await node.line(/coroutine\.yield outside a coroutine/);
@@ -306,16 +286,16 @@ describe("coroutines", () => {
 
 test("globals are shared by the connections of one server, and by no other server", async () => {
   await lua.run("shared_by_all = 12 string.shared = true");
-  const beside = await clientOf(0);
+  const beside = await LuaClient.connect(node);
   expect(await beside.run("return shared_by_all, string.shared")).toEqual([12, true]);
-  const elsewhere = await clientOf(1);
+  const elsewhere = await LuaClient.connect(node, 1);
   expect(await elsewhere.run("return shared_by_all, string.shared")).toEqual([null, null]);
   elsewhere.socket.send("string.rep = nil mix = nil print = nil");
   expect(await lua.run("return type(string.rep), type(mix), type(print)")).toEqual(["function", "table", "function"]);
 });
 
 test("a script that breaks its own globals breaks nothing else", async () => {
-  const victim = await clientOf(1);
+  const victim = await LuaClient.connect(node, 1);
   victim.socket.send("_G.pcall = nil table.pack = nil on_message = nil setmetatable(_G, { __index = error })");
   const api = await fetch(`http://127.0.0.1:${node.apiPort}/v1/nodes`);
   expect(api.status).toBe(200);

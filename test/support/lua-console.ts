@@ -1,17 +1,24 @@
 import { Connmix, freePorts } from "./connmix.ts";
 import { TestSocket } from "./websocket.ts";
 
-/** Runs the Lua that a client sends and answers what it returns, as a JSON array with null for nil. */
-const ENTRY = `
+/**
+ * A script that runs the Lua its clients send, and answers what that returns as a JSON array: null for nil, the name of its type
+ * for what JSON does not have, and for an error its message only.
+ */
+export const LUA_CONSOLE = `
+local function shown(value)
+  local kind = type(value)
+  if value == nil then return mix.null end
+  if kind == "function" or kind == "thread" or kind == "userdata" and value ~= mix.null then return kind end
+  return value
+end
 function on_message(msg, conn)
   local chunk, err = load(msg.data, "=sent")
   if not chunk then return conn:send(mix.json_encode({ err })) end
   local results = table.pack(pcall(chunk, conn))
-  local shown = {}
-  for i = 2, results.n do
-    shown[i - 1] = results[i] == nil and mix.null or results[i]
-  end
-  local text, encode_err = mix.json_encode(shown)
+  local answer = {}
+  for i = 2, results.n do answer[i - 1] = shown(results[i]) end
+  local text, encode_err = mix.json_encode(answer)
   conn:send(text or mix.json_encode({ encode_err }))
 end
 `;
@@ -22,12 +29,12 @@ export class LuaConsole {
 
   static async start(luavm: object = {}, env: Record<string, string> = {}): Promise<LuaConsole> {
     const config = freePorts({ entry: "console.lua" }, { luavm });
-    return new LuaConsole(await Connmix.start("dev", config, { files: { "console.lua": ENTRY }, env }));
+    return new LuaConsole(await Connmix.start("dev", config, { files: { "console.lua": LUA_CONSOLE }, env }));
   }
 
   /** Another client: its calls run one after the other, while those of other clients go on. */
-  async client(): Promise<LuaClient> {
-    return new LuaClient(await TestSocket.connect(`ws://127.0.0.1:${this.node.serverPort()}`));
+  client(): Promise<LuaClient> {
+    return LuaClient.connect(this.node);
   }
 
   async stop(): Promise<void> {
@@ -35,8 +42,14 @@ export class LuaConsole {
   }
 }
 
+/** A client of `LUA_CONSOLE`. */
 export class LuaClient {
-  constructor(readonly socket: TestSocket) {}
+  private constructor(readonly socket: TestSocket) {}
+
+  /** `server` is the place of the script among the node's servers. */
+  static async connect(node: Connmix, server = 0): Promise<LuaClient> {
+    return new LuaClient(await TestSocket.connect(`ws://127.0.0.1:${node.serverPort(server)}`));
+  }
 
   /** What the source returns; a Lua error is the only result. */
   async run(source: string): Promise<unknown[]> {
