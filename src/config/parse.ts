@@ -36,10 +36,18 @@ function render(file: string, { line, key, found, expected }: Problem): string {
   return `${file}:${line}: ${key && `${key}: `}found ${found}, expected ${expected}`;
 }
 
-function problemOf(issue: z.core.$ZodIssue, document: ConfigDocument): Problem {
+function problemOf(given: z.core.$ZodIssue, document: ConfigDocument): Problem {
+  const issue = innermost(given);
   const { path } = issue;
   const expected = issue.code === "custom" ? issue.message : (keyAt(path)?.description ?? issue.message);
   return { line: document.line(path), key: dotted(path), found: shown(valueAt(document.value, path), path), expected };
+}
+
+/** Where one alternative of a union went wrong inside, that says more than the union does. */
+function innermost(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  if (issue.code !== "invalid_union") return issue;
+  const inside = issue.errors.flat().find(({ path }) => path.length > 0);
+  return inside === undefined ? issue : innermost({ ...inside, path: [...issue.path, ...inside.path] });
 }
 
 function valueAt(value: unknown, path: Path): unknown {
@@ -52,6 +60,7 @@ function valueAt(value: unknown, path: Path): unknown {
 /** Never shows what may be a secret, nor objects that may hold one. */
 function shown(value: unknown, path: Path): string {
   if (value === undefined || value === null) return "nothing";
+  if (typeof value === "number" && !Number.isFinite(value)) return String(value);
   if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list";
   if (typeof value === "object") return "an object";
   if (/password|secret/.test(String(path.at(-1)))) return value === "" ? '""' : `a ${typeof value} (not shown)`;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { refuseRepeated, refuseSharedPorts } from "./refusals.ts";
 
 /**
  * Every key of the configuration, with its default and what a good value is. The description of a key is what an error
@@ -62,12 +63,19 @@ const apiServer = (defaultPort: number) =>
     .prefault({})
     .describe("an object");
 
-const optionValue = z.union([z.string(), z.number(), z.boolean()]);
+const optionValue = z.union([z.string(), z.number(), z.boolean()], { error: "text, a number, true or false" });
+const namedOption = z.strictObject(
+  { name: z.string({ error: "text" }), value: optionValue },
+  { error: "an object with name and value" },
+);
 
 /** A list of `{name, value}`, as the original writes it, or a plain map; either way a map once read. */
 const options = z
-  .union([z.array(z.strictObject({ name: z.string(), value: optionValue })), z.record(z.string(), optionValue)])
+  .union([z.array(namedOption), z.record(z.string(), optionValue)])
   .prefault([])
+  .superRefine((given, context) => {
+    if (Array.isArray(given)) refuseRepeated(given, "name", context);
+  })
   .transform((given) =>
     Array.isArray(given) ? Object.fromEntries(given.map(({ name, value }) => [name, value])) : given,
   )
@@ -168,7 +176,7 @@ const scriptRedis = z
 
 export const configSchema = z
   .strictObject({
-    drainTimeout: z.number().min(0).default(10).describe("seconds, 0 or more"),
+    drainTimeout: z.number().min(0).max(86_400).default(10).describe("seconds from 0 to 86400"),
     logging: z
       .strictObject({
         filename: text("the path of a file").default("logs/connmix.log"),
@@ -235,7 +243,11 @@ export const configSchema = z
               .strictObject({ topicSize: atLeastOne.default(2000), maxTopics: atLeastOne.default(100) })
               .prefault({})
               .describe("an object"),
-            redis: z.array(scriptRedis).default([]).describe("a list of Redis servers"),
+            redis: z
+              .array(scriptRedis)
+              .default([])
+              .superRefine((servers, context) => refuseRepeated(servers, "name", context))
+              .describe("a list of Redis servers"),
           })
           .prefault({})
           .describe("an object"),
@@ -244,6 +256,7 @@ export const configSchema = z
           .prefault([{ port: 6790 }])
           .describe("a list of servers"),
       })
+      .superRefine(refuseSharedPorts)
       .prefault({})
       .describe("an object"),
   })

@@ -73,6 +73,36 @@ describe("an error names file, line, key, the value found and what was expected"
       'c.yaml:1: engine.centerRegistry: found "a:99999", expected host:port, such as 127.0.0.1:6786 or [::1]:6786',
     ],
     [
+      "an option of a wrong type, in a list",
+      "engine:\n  servers:\n    - port: 1\n      options:\n        - { name: a, value: b }\n        - { name: c, value: [1] }",
+      "c.yaml:6: engine.servers[0].options[1].value: found a list, expected text, a number, true or false",
+    ],
+    [
+      "an option of a wrong type, in a map",
+      "engine:\n  servers:\n    - port: 1\n      options:\n        a: b\n        c: { d: 1 }",
+      "c.yaml:6: engine.servers[0].options.c: found an object, expected text, a number, true or false",
+    ],
+    [
+      "an option twice",
+      "engine:\n  servers:\n    - port: 1\n      options:\n        - { name: a, value: 1 }\n        - { name: a, value: 2 }",
+      'c.yaml:6: engine.servers[0].options[1].name: found "a", expected a name that no entry before it has',
+    ],
+    [
+      "a Redis server twice",
+      "engine:\n  luavm:\n    redis:\n      - { name: a }\n      - { name: a, db: 1 }",
+      'c.yaml:5: engine.luavm.redis[1].name: found "a", expected a name that no entry before it has',
+    ],
+    [
+      "a port that another server has",
+      "engine:\n  servers:\n    - port: 7000\n    - { port: 7000, bind: 127.0.0.1 }",
+      "c.yaml:4: engine.servers[1].port: found 7000, expected a port of its own: engine.servers[0].port is 7000, too",
+    ],
+    [
+      "a time no timer can count",
+      "drainTimeout: 9999999",
+      "c.yaml:1: drainTimeout: found 9999999, expected seconds from 0 to 86400",
+    ],
+    [
       "a host pattern",
       "access:\n  users:\n    - { username: a, password: b, roles: [read], host: example.* }",
       'c.yaml:3: access.users[0].host: found "example.*", expected an address with * for any part, such as 10.0.*.*, or * for any',
@@ -157,4 +187,10 @@ test("secrets are not shown", () => {
 
 test("an alias that contains itself is an error, not an endless loop", () => {
   expect(problems("engine:\n  servers: &again\n    - *again").join("\n")).toContain("nested too deeply");
+});
+
+test("servers may share a port number on addresses of their own, and any free one", () => {
+  const on = (bind: string) => `{ port: 7000, bind: ${bind} }`;
+  expect(problems(`engine: { servers: [${on("127.0.0.1")}, ${on("127.0.0.2")}] }`)).toEqual([]);
+  expect(problems("engine: { servers: [{ port: 0 }, { port: 0 }] }")).toEqual([]);
 });
