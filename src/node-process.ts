@@ -72,10 +72,15 @@ function stopOnSignals(starting: Promise<RunningNode>, { config }: LoadedConfig,
       log.warn(`not everything had ended after ${config.drainTimeout} s`);
       void exit(log);
     }, config.drainTimeout * 1000);
-    starting
-      .then((node) => node.stop())
-      .catch((thrown) => log.error(`while stopping: ${thrown instanceof Error ? thrown.stack : thrown}`))
-      .finally(() => exit(log));
+    starting.then(
+      (node) =>
+        node
+          .stop()
+          .catch((thrown) => log.error(`while stopping: ${thrown instanceof Error ? thrown.stack : thrown}`))
+          .finally(() => exit(log)),
+      // A start that fails has its own end, with its own message.
+      () => {},
+    );
   };
   process.on("SIGTERM", () => stop("SIGTERM", 143));
   // Ctrl-C reaches a whole process group; a worker waits for its supervisor's word.

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { resolve } from "node:path";
+import { Connmix, freePorts } from "../support/connmix.ts";
 import { metric } from "../support/metrics.ts";
 
 const SRC = resolve(import.meta.dir, "../../src");
@@ -27,4 +28,19 @@ test("an error that nothing caught is logged with its stack and counted in the m
   expect(output).toMatch(/ERROR .*unhandled rejection: not an Error\n/);
   expect(output).toMatch(/ERROR .*uncaught error: undefined\n/);
   expect(metric(output, "connmix_process_uncaught_errors_total")).toBe(4);
+});
+
+test("SIGTERM while the registry does not answer: the start fails with its own message and nothing else", async () => {
+  const silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const engine = new Connmix("engine", freePorts({}, { centerRegistry: `127.0.0.1:${silent.port}` }));
+  try {
+    await engine.line(/start the api server/);
+    engine.signal("SIGTERM");
+    expect(await engine.exited).toBe(1);
+    expect(engine.stderr).toMatch(/^cannot reach the center registry .*: no answer within 3 s; .*\n$/);
+    expect(engine.lines.filter((line) => / {2}(ERROR|WARN) /.test(line) && !line.includes("access.users"))).toEqual([]);
+  } finally {
+    await engine.kill();
+    silent.stop(true);
+  }
 });
