@@ -1,9 +1,8 @@
+import { installMath } from "./math.ts";
+import { installOs } from "./os.ts";
 import type { LibraryName, LuaState } from "./state.ts";
 
-const LIBRARIES: LibraryName[] = ["_G", "coroutine", "table", "string", "math", "utf8", "os"];
-
-/** What of `os` a script keeps; the rest reaches the file system, the environment or the process. */
-const OS_FUNCTIONS = new Set(["time", "date", "clock", "difftime"]);
+const LIBRARIES: LibraryName[] = ["_G", "coroutine", "table", "string", "math", "utf8"];
 
 /** Functions that read files, or byte code, or that this VM has no meaning for. */
 const REMOVED = ["dofile", "loadfile"];
@@ -19,14 +18,8 @@ export function openSandbox(L: LuaState): void {
     L.setGlobal(name);
   }
 
-  L.newTable();
-  L.getGlobal("os");
-  for (const name of OS_FUNCTIONS) {
-    L.getField(-1, name);
-    L.setField(-3, name);
-  }
-  L.pop();
-  L.setGlobal("os");
+  installOs(L);
+  installMath(L);
 
   // Byte code cannot be loaded, so there is nothing to do with it.
   L.getGlobal("string");
@@ -40,16 +33,6 @@ export function openSandbox(L: LuaState): void {
   L.pushBoolean(false);
   L.setField(-2, "__metatable");
   L.pop(2);
-
-  L.getGlobal("math");
-  L.pushFunction((state) => {
-    // All numbers are doubles here: a whole one is what a script means by an integer.
-    if (state.type(1) !== "number") state.pushNil();
-    else state.pushKey(state.isInteger(1) ? "integer" : "float");
-    return 1;
-  });
-  L.setField(-2, "type");
-  L.pop();
 
   L.pushFunction((state) => {
     // "count" answers the kilobytes in use by the process; JavaScript collects garbage by itself.

@@ -1,9 +1,10 @@
+import { bytesArgument, integerArgument, isAbsent, tableArgument, typeName } from "./arguments.ts";
 import type { Budget } from "./budget.ts";
-import { PatternMatch } from "./pattern.ts";
+import { installFormat } from "./format.ts";
+import { installPack } from "./pack.ts";
+import { PatternMatch, TICK_STEPS } from "./pattern.ts";
+import { MAX_STRING, Pieces, tooLarge } from "./pieces.ts";
 import type { HostFunction, LuaState } from "./state.ts";
-
-/** Longest string a script may make, in bytes. */
-export const MAX_STRING = 64 * 1024 * 1024;
 
 const EMPTY = new Uint8Array(0);
 const SPECIAL = /[$^*+?.([%-]/;
@@ -21,13 +22,13 @@ export function installStrings(L: LuaState, budget: Budget): void {
   set(L, "match", (state) => find(state, tick, false));
   set(L, "gmatch", (state) => gmatch(state, tick));
   set(L, "gsub", (state) => gsub(state, tick));
-  L.getField(-1, "format");
-  L.pushFunction(format, 1);
-  L.setField(-2, "format");
+  set(L, "char", char);
+  installFormat(L);
+  installPack(L);
   L.pop();
 
   L.getGlobal("table");
-  set(L, "concat", concat);
+  set(L, "concat", (state) => concat(state, tick));
   L.pop();
 }
 
@@ -36,32 +37,10 @@ function set(L: LuaState, name: string, fn: HostFunction): void {
   L.setField(-2, name);
 }
 
-function bytes(L: LuaState, arg: number): Uint8Array {
-  return L.toBytes(arg) ?? L.argError(arg, `string expected, got ${describe(L, arg)}`);
-}
-
-function integer(L: LuaState, arg: number, missing?: number): number {
-  const type = L.type(arg);
-  if (missing !== undefined && (type === "none" || type === "nil")) return missing;
-  const number = L.toNumber(arg);
-  if (number === undefined) L.argError(arg, `number expected, got ${describe(L, arg)}`);
-  if (!Number.isInteger(number)) L.argError(arg, "number has no integer representation");
-  return number;
-}
-
-function describe(L: LuaState, arg: number): string {
-  const type = L.type(arg);
-  return type === "none" ? "no value" : type;
-}
-
-function tooLarge(L: LuaState): never {
-  return L.error(`resulting string too large (more than ${MAX_STRING} bytes)`);
-}
-
 function rep(L: LuaState): number {
-  const piece = bytes(L, 1);
-  const count = integer(L, 2);
-  const separator = L.type(3) === "none" || L.type(3) === "nil" ? EMPTY : bytes(L, 3);
+  const piece = bytesArgument(L, 1);
+  const count = integerArgument(L, 2);
+  const separator = isAbsent(L, 3) ? EMPTY : bytesArgument(L, 3);
   const unit = piece.length + separator.length;
   const total = count <= 0 ? 0 : unit * count - separator.length;
   if (total > MAX_STRING) tooLarge(L);
@@ -82,9 +61,9 @@ function offset(position: number, length: number): number {
 }
 
 function find(L: LuaState, tick: (L: LuaState) => void, positions: boolean): number {
-  const source = bytes(L, 1);
-  const pattern = bytes(L, 2);
-  let s = offset(integer(L, 3, 1), source.length);
+  const source = bytesArgument(L, 1);
+  const pattern = bytesArgument(L, 2);
+  let s = offset(integerArgument(L, 3, 1), source.length);
   if (s > source.length) return nothing(L);
   if (positions && (L.toBoolean(4) || isPlain(L, pattern))) {
     const found = Buffer.from(source.buffer, source.byteOffset, source.length).indexOf(pattern, s);
@@ -116,8 +95,8 @@ function nothing(L: LuaState): number {
 }
 
 function gmatch(L: LuaState, tick: (L: LuaState) => void): number {
-  const source = bytes(L, 1);
-  const pattern = bytes(L, 2);
+  const source = bytesArgument(L, 1);
+  const pattern = bytesArgument(L, 2);
   let next = 0;
   let last = -1;
   L.pushFunction((state) => {
@@ -135,38 +114,14 @@ function gmatch(L: LuaState, tick: (L: LuaState) => void): number {
   return 1;
 }
 
-/** Pieces of a string in the making. */
-class Pieces {
-  readonly #pieces: Uint8Array[] = [];
-  #length = 0;
-
-  constructor(private readonly L: LuaState) {}
-
-  add(piece: Uint8Array): void {
-    this.#length += piece.length;
-    if (this.#length > MAX_STRING) tooLarge(this.L);
-    this.#pieces.push(piece);
-  }
-
-  joined(): Uint8Array {
-    const whole = new Uint8Array(this.#length);
-    let at = 0;
-    for (const piece of this.#pieces) {
-      whole.set(piece, at);
-      at += piece.length;
-    }
-    return whole;
-  }
-}
-
 function gsub(L: LuaState, tick: (L: LuaState) => void): number {
-  const source = bytes(L, 1);
-  const pattern = bytes(L, 2);
+  const source = bytesArgument(L, 1);
+  const pattern = bytesArgument(L, 2);
   const kind = L.type(3);
   if (kind !== "string" && kind !== "number" && kind !== "table" && kind !== "function") {
-    L.argError(3, `string/function/table expected, got ${describe(L, 3)}`);
+    L.argError(3, `string/function/table expected, got ${typeName(L, 3)}`);
   }
-  const limit = integer(L, 4, source.length + 1);
+  const limit = integerArgument(L, 4, source.length + 1);
   const match = new PatternMatch(L, source, pattern, tick);
   const anchored = pattern[0] === 0x5e;
   const pieces = new Pieces(L);
@@ -228,48 +183,29 @@ function gsub(L: LuaState, tick: (L: LuaState) => void): number {
   }
 }
 
-/** `string.format`, where %d and %i also take whole numbers beyond 32 bits. */
-function format(L: LuaState): number {
-  const count = L.getTop();
-  let size = 0;
-  let wide = false;
-  for (let arg = 1; arg <= count; arg++) {
-    if (L.type(arg) === "string") size += L.rawLength(arg);
-    else if (L.isInteger(arg)) wide ||= (L.toNumber(arg)! | 0) !== L.toNumber(arg);
+function char(L: LuaState): number {
+  const bytes = new Uint8Array(L.getTop());
+  for (let i = 0; i < bytes.length; i++) {
+    const code = integerArgument(L, i + 1);
+    if (code < 0 || code > 255) L.argError(i + 1, `value out of range (0 to 255 expected, got ${code})`);
+    bytes[i] = code;
   }
-  if (size > MAX_STRING) tooLarge(L);
-  if (wide) {
-    L.pushText(widened(L));
-    L.replace(1);
-  }
-  L.pushValue(L.upvalue(1));
-  L.insert(1);
-  L.call(count, 1);
+  L.pushBytes(bytes);
   return 1;
 }
 
-/** The format with "%.0f" for each %d that would be given more than 32 bits. */
-function widened(L: LuaState): string {
-  let arg = 1;
-  return (L.toText(1) ?? "").replace(/%(%|[-+ #0]*\d*(?:\.\d*)?[a-zA-Z])/g, (directive: string, rest: string) => {
-    if (rest === "%") return directive;
-    arg++;
-    const number = L.isInteger(arg) ? L.toNumber(arg)! : 0;
-    return (number | 0) === number ? directive : directive.replace(/^(%[-+ #0]*\d*)[di]$/, "$1.0f");
-  });
-}
-
-function concat(L: LuaState): number {
-  if (L.type(1) !== "table") L.argError(1, `table expected, got ${describe(L, 1)}`);
-  const separator = L.type(2) === "none" || L.type(2) === "nil" ? EMPTY : bytes(L, 2);
-  const first = integer(L, 3, 1);
-  const last = L.type(4) === "none" || L.type(4) === "nil" ? L.rawLength(1) : integer(L, 4);
+function concat(L: LuaState, tick: (L: LuaState) => void): number {
+  tableArgument(L, 1);
+  const separator = isAbsent(L, 2) ? EMPTY : bytesArgument(L, 2);
+  const first = integerArgument(L, 3, 1);
+  const last = isAbsent(L, 4) ? L.rawLength(1) : integerArgument(L, 4);
   const pieces = new Pieces(L);
   for (let i = first; i <= last; i++) {
+    if ((i & TICK_STEPS) === 0) tick(L);
     L.pushNumber(i);
     L.getTable(1);
     const piece = L.toBytes(-1);
-    if (piece === undefined) L.error(`invalid value (${describe(L, -1)}) at index ${i} in table for 'concat'`);
+    if (piece === undefined) L.error(`invalid value (${typeName(L, -1)}) at index ${i} in table for 'concat'`);
     pieces.add(piece);
     if (i < last && separator.length > 0) pieces.add(separator);
     L.pop();

@@ -1,5 +1,5 @@
+import { bytesArgument, failure } from "../arguments.ts";
 import type { LuaState } from "../state.ts";
-import { bytesArgument, failure } from "./arguments.ts";
 
 /** `mix.base64_encode`, `mix.base64_decode`: the standard alphabet with padding (RFC 4648 section 4). */
 export function installBase64(L: LuaState): void {

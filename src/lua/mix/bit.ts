@@ -1,5 +1,5 @@
+import { numberArgument } from "../arguments.ts";
 import type { HostFunction, LuaState } from "../state.ts";
-import { numberArgument } from "./arguments.ts";
 
 /**
  * Lua BitOp's functions: arguments are taken modulo 2^32, results are signed 32-bit integers, shift counts use their low

@@ -1,5 +1,5 @@
+import { bytesArgument, failure, tableArgument } from "../arguments.ts";
 import type { LuaState } from "../state.ts";
-import { bytesArgument, failure, tableArgument } from "./arguments.ts";
 
 /** `mix.bytes_tostring(table)`, `mix.bytes_xor(s, key)` and `mix.is_utf8(s)`. */
 export function installBytes(L: LuaState): void {

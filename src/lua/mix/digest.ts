@@ -1,5 +1,5 @@
+import { bytesArgument } from "../arguments.ts";
 import type { HostFunction, LuaState } from "../state.ts";
-import { bytesArgument } from "./arguments.ts";
 
 /** `mix.md5`, `mix.sha1`, `mix.sha256` in hexadecimal, `…_bin` as bytes; `mix.hmac_sha256(key, data)` the same two ways. */
 export function installDigest(L: LuaState): void {

@@ -1,7 +1,7 @@
 import { messageOf } from "../../errors.ts";
+import { failure, textArgument } from "../arguments.ts";
 import type { LuaState } from "../state.ts";
 import { wait } from "../wait.ts";
-import { failure, textArgument } from "./arguments.ts";
 import { parseDuration } from "./duration.ts";
 import { type HttpRequest, type HttpResponse, sendRequest } from "./http-request.ts";
 

@@ -1,7 +1,7 @@
 import type { Json } from "../../json.ts";
+import { bytesArgument, failure, tableArgument } from "../arguments.ts";
 import type { LuaState } from "../state.ts";
 import { markObject, pushJson, pushNull, readJson } from "../values.ts";
-import { bytesArgument, failure, tableArgument } from "./arguments.ts";
 
 /** `mix.json_encode`, `mix.json_decode`, `mix.json_object`, `mix.null`. Of duplicate keys the last one counts. */
 export function installJson(L: LuaState): void {

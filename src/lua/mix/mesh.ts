@@ -2,11 +2,11 @@ import { parseClientId } from "../../client-id.ts";
 import type { Failure } from "../../hub/connection.ts";
 import type { PublishCount } from "../../hub/hub.ts";
 import type { Soon } from "../../mesh/operations.ts";
+import { textArgument } from "../arguments.ts";
 import type { ScriptHost } from "../host.ts";
 import { readPayload } from "../payload.ts";
 import type { LuaState } from "../state.ts";
 import { wait } from "../wait.ts";
-import { textArgument } from "./arguments.ts";
 
 /**
  * `mix.mesh.send(client_id, data [, type])` → err; `mix.mesh.publish(channel, data [, type])` → success, fail. They suspend the

@@ -1,5 +1,5 @@
+import { bytesArgument, failure, textArgument } from "../arguments.ts";
 import type { LuaState } from "../state.ts";
-import { bytesArgument, failure, textArgument } from "./arguments.ts";
 import { pack, unpack } from "./php-format.ts";
 import { type PackArgument, PackError } from "./php-number.ts";
 

@@ -1,8 +1,8 @@
+import { failure, numberArgument, textArgument } from "../arguments.ts";
 import type { ScriptHost } from "../host.ts";
 import type { LuaState } from "../state.ts";
 import { readJson } from "../values.ts";
 import { currentCallback } from "../wait.ts";
-import { failure, numberArgument, textArgument } from "./arguments.ts";
 
 /** `mix.queue.push(topic, data)` → messages now waiting, err; `mix.queue.new(topic, size)` → err. */
 export function installQueue(L: LuaState, host: ScriptHost): void {

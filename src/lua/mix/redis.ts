@@ -1,9 +1,9 @@
 import { messageOf } from "../../errors.ts";
+import { failure, textArgument } from "../arguments.ts";
 import { createMetatable } from "../metatable.ts";
 import type { LuaState } from "../state.ts";
 import { pushNull } from "../values.ts";
 import { wait } from "../wait.ts";
-import { failure, textArgument } from "./arguments.ts";
 import { RedisPool, type RedisPools } from "./redis-pool.ts";
 
 /** Commands that change or occupy a connection, which here is shared with every other callback. */

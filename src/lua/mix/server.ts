@@ -1,7 +1,7 @@
+import { textArgument } from "../arguments.ts";
 import type { ScriptHost } from "../host.ts";
 import type { LuaState } from "../state.ts";
 import { pushJson } from "../values.ts";
-import { textArgument } from "./arguments.ts";
 
 /** `mix.server.option(name)`: the value of that entry in the server's `options`, nil when it has none. */
 export function installServer(L: LuaState, host: ScriptHost): void {

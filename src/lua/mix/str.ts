@@ -1,5 +1,5 @@
+import { bytesArgument } from "../arguments.ts";
 import type { LuaState } from "../state.ts";
-import { bytesArgument } from "./arguments.ts";
 
 /** `mix.str_split(s, sep)`: the parts of `s` between occurrences of `sep`; an empty `sep` splits into UTF-8 characters. */
 export function installStr(L: LuaState): void {

@@ -1,6 +1,6 @@
+import { numberArgument } from "../arguments.ts";
 import type { LuaState } from "../state.ts";
 import { wait } from "../wait.ts";
-import { numberArgument } from "./arguments.ts";
 
 /** setTimeout counts milliseconds in 31 bits; more would fire at once. */
 const LONGEST_SLEEP = 2 ** 31 / 1000 - 1;

@@ -1,5 +1,5 @@
+import { bytesArgument, failure } from "../arguments.ts";
 import type { LuaState } from "../state.ts";
-import { bytesArgument, failure } from "./arguments.ts";
 import { parseQuery, parseUrl, UrlError } from "./url-parts.ts";
 
 /** `mix.parse_url(url)` and `mix.parse_str(query)`. Of a name that occurs several times the first value counts. */
