@@ -2,6 +2,9 @@
 import "./fengari-base.ts";
 import "./fengari-numbers.ts";
 import "./fengari-tables.ts";
+import "./fengari-frames.ts";
+import "./fengari-index.ts";
+import "./fengari-execute.ts";
 
 export const defs = require("fengari/src/defs.js");
 export const lapi = require("fengari/src/lapi.js");

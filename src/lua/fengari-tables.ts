@@ -1,6 +1,7 @@
 import { allocation } from "./allocation.ts";
 import "./fengari-base.ts";
 import "./fengari-numbers.ts";
+import type { Thread, Value } from "./fengari-types.ts";
 import type { LuaString } from "./lua-string.ts";
 
 /**
@@ -24,14 +25,7 @@ const ITEM_BYTES = 40;
 const SLOT_BYTES = 80;
 const TABLE_BYTES = 100;
 
-interface Value {
-  type: number;
-  value: unknown;
-  setnilvalue(): void;
-  setfrom(other: Value): void;
-}
-
-type State = { l_G: { id_counter: number }; stack: Value[] };
+type State = Pick<Thread, "l_G" | "stack">;
 
 /** The value of an entry, together with its key. */
 class Slot extends TValue {
@@ -39,6 +33,10 @@ class Slot extends TValue {
   declare value: unknown;
   declare setnilvalue: () => void;
   declare setfrom: (other: Value) => void;
+  declare l_isfalse: () => boolean;
+  declare ttisnil: () => boolean;
+  declare ttisfunction: () => boolean;
+  declare ttisnumber: () => boolean;
 
   constructor(
     readonly hash: unknown,
@@ -60,7 +58,7 @@ class Slot extends TValue {
 const NO_ITEMS: Value[] = [];
 const NO_SLOTS: Slot[] = [];
 
-class Table {
+export class Table {
   readonly id: number;
   metatable: Table | null = null;
   /** Bits of metamethods known to be absent. */
@@ -89,6 +87,18 @@ class Table {
     const { slots } = this;
     for (let i = 0; i < slots.length; i++) if (slots[i]!.hash === hash) return slots[i];
     return undefined;
+  }
+
+  /** `get` that looks first where `hint` found its key before. */
+  find(hash: unknown, hint: { at: number }): Slot | undefined {
+    const { slots } = this;
+    if (hint.at < slots.length) {
+      const slot = slots[hint.at]!;
+      if (slot.hash === hash) return slot;
+    }
+    const slot = this.get(hash);
+    if (slot !== undefined) hint.at = slot.at;
+    return slot;
   }
 
   getInteger(key: number): Value {
@@ -227,7 +237,7 @@ function isNaNKey(key: Value): boolean {
   return key.type === LUA_TNUMFLT && Number.isNaN(key.value);
 }
 
-function luaH_get(_L: State, table: Table, key: Value): Value {
+export function luaH_get(_L: State, table: Table, key: Value): Value {
   if (key.type === LUA_TLNGSTR) return table.get((key.value as LuaString).key) ?? luaO_nilobject;
   const integer = integerKey(key);
   if (integer !== undefined) return table.getInteger(integer);
@@ -235,7 +245,7 @@ function luaH_get(_L: State, table: Table, key: Value): Value {
   return table.get(hashOf(key)) ?? luaO_nilobject;
 }
 
-function luaH_setfrom(L: State, table: Table, key: Value, value: Value): void {
+export function luaH_setfrom(L: State, table: Table, key: Value, value: Value): void {
   if (key.type === LUA_TLNGSTR) {
     table.set((key.value as LuaString).key, LUA_TLNGSTR, key.value, value);
     return;
