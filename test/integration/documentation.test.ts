@@ -11,7 +11,7 @@ import { LuaConsole } from "../support/lua-console.ts";
 import { allPages, type Block, Page } from "../support/markdown.ts";
 import { metric, scrape } from "../support/metrics.ts";
 import { RedisServer } from "../support/redis.ts";
-import { load, ScriptClient } from "../support/script-client.ts";
+import { Scripted } from "../support/scripted.ts";
 import { TestSocket } from "../support/websocket.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
@@ -127,10 +127,10 @@ test("the protocol in the text works, whatever pieces its packets come in", () =
   const packets = Buffer.concat([packet({ n: 1 }), packet([]), packet({ n: 3 })]);
   const answers = Buffer.concat([packet({ echo: { n: 1 } }), packet({ echo: [] }), packet({ echo: { n: 3 } })]);
   for (const size of [1, 3, 1000]) {
-    const client = new ScriptClient(load(sample.text));
-    client.receive(packets, size);
+    const client = new Scripted(sample.text, { protocol: "socket" }).connect();
+    client.feed(packets, size);
     expect(client.taken().toString("latin1")).toBe(answers.toString("latin1"));
-    client.receive("\0\0");
+    client.feed("\0\0");
     expect(client.open).toBeFalse();
   }
 });

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { Connection, type Failure, type Payload } from "../../src/hub/connection.ts";
 import { type Fanout, Hub } from "../../src/hub/hub.ts";
 import { Queues } from "../../src/hub/queue.ts";
@@ -6,6 +7,7 @@ import type { Handshake, Script, ScriptOptions, StreamConnection } from "../../s
 import { StreamBuffer } from "../../src/lua/stream-buffer.ts";
 import type { Operations } from "../../src/mesh/operations.ts";
 
+const LIBRARIES = resolve(import.meta.dir, "../../lua");
 const NOWHERE: Fanout = { subscribe() {}, unsubscribe() {}, publish: () => 0 };
 
 export const HANDSHAKE: Handshake = {
@@ -26,7 +28,10 @@ export class RecordedConnection extends Connection implements StreamConnection {
   closedWith: [code: number | undefined, reason: string | undefined] | undefined;
   reading = true;
 
-  constructor(private readonly owner: Script) {
+  constructor(
+    private readonly owner: Script,
+    private readonly protocol: "websocket" | "socket",
+  ) {
     super(++lastId, "192.0.2.1:5000", NOWHERE, 0);
   }
 
@@ -35,13 +40,19 @@ export class RecordedConnection extends Connection implements StreamConnection {
     return this.written.map((data) => (typeof data === "string" ? data : new TextDecoder().decode(data)));
   }
 
+  /** Everything that was written since the last call. */
+  taken(): Buffer {
+    return Buffer.concat(this.written.splice(0).map((data) => Buffer.from(data as string)));
+  }
+
   override write(data: Payload): Failure {
     this.written.push(data);
     return undefined;
   }
 
   override send(data: Payload): Failure {
-    return this.write(data);
+    const encoded = this.protocol === "socket" ? this.owner.encode(this, data) : data;
+    return typeof encoded === "object" && "error" in encoded ? encoded.error : this.write(encoded);
   }
 
   override close(code?: number, reason?: string): void {
@@ -67,9 +78,13 @@ export class RecordedConnection extends Connection implements StreamConnection {
     this.owner.message(this, data);
   }
 
-  feed(data: string): void {
-    this.buffer.append(new TextEncoder().encode(data));
-    this.owner.received(this);
+  /** Hands over what arrives, in chunks of `size` bytes, each a copy as from a socket. */
+  feed(data: Uint8Array | string, size = Number.POSITIVE_INFINITY): void {
+    const bytes = Buffer.from(data as string);
+    for (let at = 0; at < bytes.length && this.open; at += size) {
+      this.buffer.append(new Uint8Array(bytes.subarray(at, Math.min(bytes.length, at + size))));
+      this.owner.received(this);
+    }
   }
 
   end(): void {
@@ -85,6 +100,7 @@ export class Scripted {
   readonly log: string[] = [];
   readonly script: Script;
   readonly closed: number[] = [];
+  readonly #protocol: "websocket" | "socket";
 
   constructor(
     entry: string | { path: string },
@@ -92,6 +108,7 @@ export class Scripted {
     operations: Partial<Operations> = {},
   ) {
     const { hub, queues, log } = this;
+    this.#protocol = options.protocol ?? "websocket";
     const local: Partial<Operations> = {
       send: (id, data) => {
         const connection = hub.get(id);
@@ -104,8 +121,8 @@ export class Scripted {
     };
     this.script = loadScript({
       entry: typeof entry === "string" ? { name: "lua/test.lua", source: entry } : entry,
-      protocol: "websocket",
-      libraryFolders: [],
+      protocol: this.#protocol,
+      libraryFolders: [LIBRARIES],
       builtins: {},
       byteCodeExpires: 0,
       maxExecTime: () => 2000,
@@ -132,10 +149,15 @@ export class Scripted {
   }
 
   connect(handshake?: Handshake): RecordedConnection {
-    const connection = new RecordedConnection(this.script);
+    const connection = new RecordedConnection(this.script, this.#protocol);
     this.hub.add(connection);
     this.script.opened(connection, handshake);
     return connection;
+  }
+
+  /** What was logged as warning or error. */
+  get complaints(): string[] {
+    return this.log.filter((line) => /^(warn|error) /.test(line));
   }
 
   /** Messages that wait in a topic, as JSON text. */

@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
-import { load, ScriptClient } from "../support/script-client.ts";
+import { Scripted } from "../support/scripted.ts";
 
-const server = load(`
+const server = new Scripted(
+  `
   local jsonrpc = require("protocols.jsonrpc")
   protocol_input, protocol_decode, protocol_encode = jsonrpc.input, jsonrpc.decode, jsonrpc.encode
   local seen = {}
@@ -19,11 +20,13 @@ const server = load(`
     broken = function() error("oops") end,
     caller = function(_, conn) return conn:client_id() end,
   })
-`);
+`,
+  { protocol: "socket" },
+);
 
 function exchange(line: string, chunk?: number): unknown[] {
-  const client = new ScriptClient(server);
-  client.receive(`${line}\n`, chunk);
+  const client = server.connect();
+  client.feed(`${line}\n`, chunk);
   return client
     .taken()
     .toString()
@@ -78,9 +81,9 @@ test.each([
 });
 
 test("several lines at once are answered in order; the connection is passed on", () => {
-  const client = new ScriptClient(server);
+  const client = server.connect();
   const call = (id: number) => `{"jsonrpc":"2.0","method":"caller","id":${id}}\r\n`;
-  client.receive(call(1) + call(2) + call(3));
+  client.feed(call(1) + call(2) + call(3));
   const replies = client
     .taken()
     .toString()
@@ -91,13 +94,13 @@ test("several lines at once are answered in order; the connection is passed on",
 });
 
 test("bytes that are not UTF-8 are a parse error", () => {
-  const client = new ScriptClient(server);
-  client.receive(Buffer.from([0x22, 0xff, 0x22, 0x0a]));
+  const client = server.connect();
+  client.feed(Buffer.from([0x22, 0xff, 0x22, 0x0a]));
   expect(JSON.parse(client.taken().toString()).error.code).toBe(-32700);
 });
 
 test("a method that fails is logged with its line", () => {
-  server.complaints.length = 0;
+  server.log.length = 0;
   exchange('{"jsonrpc": "2.0", "method": "broken", "id": 6}');
-  expect(server.complaints).toEqual([expect.stringContaining("broken: test.lua:16: oops")]);
+  expect(server.complaints).toEqual([expect.stringContaining("broken: lua/test.lua:16: oops")]);
 });

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { load, ScriptClient } from "../support/script-client.ts";
+import { Scripted } from "../support/scripted.ts";
 
-const text = load(`
+const text = new Scripted(
+  `
   local text = require("protocols.text")
   protocol_input, protocol_decode, protocol_encode = text.input, text.decode, text.encode
   function on_message(line, conn)
@@ -10,28 +11,30 @@ const text = load(`
     if line == "two" then conn:send("a\\nb") end
     if line == "number" then conn:send(42) end
   end
-`);
+`,
+  { protocol: "socket" },
+);
 
 describe("protocols.text", () => {
   test.each([1, 2, 3, 5, 100])("lines in chunks of %d bytes", (size) => {
-    const client = new ScriptClient(text);
-    client.receive("one\nthree\r\n\n\r\n你好\nrest", size);
+    const client = text.connect();
+    client.feed("one\nthree\r\n\n\r\n你好\nrest", size);
     expect(client.taken().toString()).toBe("<one>\n<three>\n<>\n<>\n<你好>\n");
-    client.receive("...\n", size);
+    client.feed("...\n", size);
     expect(client.taken().toString()).toBe("<rest...>\n");
   });
 
   test("a line that would arrive as two is not sent", () => {
-    const client = new ScriptClient(text);
-    client.receive("two\n");
+    const client = text.connect();
+    client.feed("two\n");
     expect(client.taken().toString()).toBe("<two>\n");
-    client.receive("number\n");
+    client.feed("number\n");
     expect(client.taken().toString()).toBe("<number>\n42\n");
     expect(text.complaints).toEqual([]);
   });
 
   test("mesh.send goes through encode", () => {
-    const client = new ScriptClient(text);
+    const client = text.connect();
     expect(client.send("hello")).toBeUndefined();
     expect(client.taken().toString()).toBe("hello\n");
     expect(client.send("a\nb")).toContain("protocol_encode");

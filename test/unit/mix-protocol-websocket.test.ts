@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { load, ScriptClient } from "../support/script-client.ts";
+import { type RecordedConnection, Scripted } from "../support/scripted.ts";
 
 const MAX = 1000;
-const server = load(`
+const server = new Scripted(
+  `
   local websocket = require("protocols.websocket")
   protocol_input, protocol_decode, protocol_encode = websocket.input, websocket.decode, websocket.encode
   on_close = websocket.on_close
@@ -18,7 +19,9 @@ const server = load(`
     if msg.data == "bad" then return conn:send("error: " .. tostring(conn:send({ type = "text", data = "\\xff" }))) end
     conn:send({ type = msg.type, data = msg.data })
   end
-`);
+`,
+  { protocol: "socket" },
+);
 
 const REQUEST = [
   "GET /chat?room=1 HTTP/1.1",
@@ -68,9 +71,9 @@ function header(first: number, size: number, masked: number): Buffer {
 const closing = (code: number, reason = "") =>
   Buffer.concat([Buffer.from([code >> 8, code & 0xff]), Buffer.from(reason)]);
 
-function upgraded(): ScriptClient {
-  const client = new ScriptClient(server);
-  client.receive(head(REQUEST));
+function upgraded(): RecordedConnection {
+  const client = server.connect();
+  client.feed(head(REQUEST));
   expect(client.taken().toString()).toStartWith("HTTP/1.1 101 ");
   return client;
 }
@@ -78,14 +81,14 @@ function upgraded(): ScriptClient {
 /** What comes back for `bytes`, in whatever pieces they arrive. */
 function exchange(bytes: Uint8Array, chunk?: number): { sent: Buffer; open: boolean } {
   const client = upgraded();
-  client.receive(bytes, chunk);
+  client.feed(bytes, chunk);
   return { sent: client.taken(), open: client.open };
 }
 
 describe("handshake", () => {
   test.each([1, 2, 3, 17, 10_000])("the example of RFC 6455 section 1.3 in chunks of %d bytes", (chunk) => {
-    const client = new ScriptClient(server);
-    client.receive(head(REQUEST), chunk);
+    const client = server.connect();
+    client.feed(head(REQUEST), chunk);
     expect(client.taken().toString()).toBe(
       head([
         "HTTP/1.1 101 Switching Protocols",
@@ -102,14 +105,14 @@ describe("handshake", () => {
         RequestUri: "/chat?room=1",
         ServerProtocol: "HTTP/1.1",
         Host: "server.example.com",
-        RemoteAddr: "127.0.0.1:1",
+        RemoteAddr: "192.0.2.1:5000",
       },
     });
   });
 
   test("a frame right behind the request is not lost", () => {
-    const client = new ScriptClient(server);
-    client.receive(Buffer.concat([Buffer.from(head(REQUEST)), frame(FINAL | TEXT, "hi")]));
+    const client = server.connect();
+    client.feed(Buffer.concat([Buffer.from(head(REQUEST)), frame(FINAL | TEXT, "hi")]));
     expect(client.taken().toString("latin1")).toEndWith("\r\n\r\n\x81\x02hi");
   });
 
@@ -138,16 +141,16 @@ describe("handshake", () => {
     ["431", "a huge header", head([...REQUEST, `X: ${"x".repeat(20_000)}`])],
   ])("%s for %s", (status, _, request) => {
     for (const chunk of [1000, 100_000]) {
-      const client = new ScriptClient(server);
-      client.receive(Buffer.from(request, "latin1"), chunk);
+      const client = server.connect();
+      client.feed(Buffer.from(request, "latin1"), chunk);
       expect(client.taken().toString()).toStartWith(`HTTP/1.1 ${status} `);
       expect(client.open).toBe(false);
     }
   });
 
   test("426 names the version", () => {
-    const client = new ScriptClient(server);
-    client.receive(head([...without("Sec-WebSocket-Version"), "Sec-WebSocket-Version: 8"]));
+    const client = server.connect();
+    client.feed(head([...without("Sec-WebSocket-Version"), "Sec-WebSocket-Version: 8"]));
     expect(client.taken().toString()).toContain("\r\nSec-WebSocket-Version: 13\r\n");
   });
 });
@@ -193,8 +196,8 @@ describe("messages", () => {
     const [, bytes, expected] = cases.find(([name]) => name.startsWith("a ping between"))!;
     for (let at = 1; at < bytes.length; at++) {
       const client = upgraded();
-      client.receive(bytes.subarray(0, at));
-      client.receive(bytes.subarray(at));
+      client.feed(bytes.subarray(0, at));
+      client.feed(bytes.subarray(at));
       expect(client.taken()).toEqual(expected);
     }
   });
@@ -211,7 +214,7 @@ describe("messages", () => {
 
   test("text that is not UTF-8 is not sent", () => {
     const client = upgraded();
-    client.receive(frame(FINAL | TEXT, "bad"));
+    client.feed(frame(FINAL | TEXT, "bad"));
     expect(client.taken().toString()).toContain("error: protocol_encode answered a nil");
   });
 });
@@ -291,7 +294,7 @@ describe("violations", () => {
 
   test("a client that goes among fragments leaves nothing behind for the next message", () => {
     const client = upgraded();
-    client.receive(frame(TEXT, "half"));
+    client.feed(frame(TEXT, "half"));
     client.end();
     expect(exchange(frame(FINAL | TEXT, "whole")).sent).toEqual(reply(TEXT, "whole"));
     expect(server.complaints.filter((line) => !line.includes("protocol_encode"))).toEqual([]);

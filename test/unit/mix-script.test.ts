@@ -1,15 +1,15 @@
 import { expect, test } from "bun:test";
-import { load } from "../support/script-client.ts";
+import { Scripted } from "../support/scripted.ts";
 
 test("bit is a global and a module", () => {
-  expect(() =>
-    load(`assert(require("bit") == bit); assert(bit.band(6, 3) == 2); function on_message() end`, "websocket"),
+  expect(
+    () => new Scripted(`assert(require("bit") == bit); assert(bit.band(6, 3) == 2); function on_message() end`),
   ).not.toThrow();
 });
 
 test("prettyprint is one module under both names", () => {
   const source = `assert(require("prettyprint") == require("utils.prettyprint")); function on_message() end`;
-  expect(() => load(source, "websocket")).not.toThrow();
+  expect(() => new Scripted(source)).not.toThrow();
 });
 
 test("waiting is refused with an error where nothing can wait", () => {
@@ -19,7 +19,7 @@ test("waiting is refused with an error where nothing can wait", () => {
     local _, http_err = mix.http.request("GET", "http://127.0.0.1/")
     assert(http_err:find("cannot wait here"))
     function on_message() end`;
-  expect(() => load(source, "websocket")).not.toThrow();
+  expect(() => new Scripted(source)).not.toThrow();
 });
 
 test("mix.time is now; mix.sleep takes seconds", () => {
@@ -31,5 +31,5 @@ test("mix.time is now; mix.sleep takes seconds", () => {
       assert(not ok and err:find("bad argument #1"), tostring(wrong))
     end
     function on_message() end`;
-  expect(() => load(source, "websocket")).not.toThrow();
+  expect(() => new Scripted(source)).not.toThrow();
 });
