@@ -4,7 +4,7 @@ const MAX_CAPTURES = 32;
 /** As deep as PUC-Rio's Lua goes. */
 const MAX_DEPTH = 200;
 /** Steps between two calls of `tick`. */
-export const TICK_STEPS = 0x3fff;
+const TICK_STEPS = 0x3fff;
 
 /** Lengths of captures that are not closed yet, and of position captures. */
 const UNFINISHED = -1;

@@ -1,8 +1,8 @@
-import { bytesArgument, integerArgument, isAbsent, tableArgument, typeName } from "./arguments.ts";
+import { bytesArgument, integerArgument, isAbsent, typeName } from "./arguments.ts";
 import type { Budget } from "./budget.ts";
 import { installFormat } from "./format.ts";
 import { installPack } from "./pack.ts";
-import { PatternMatch, TICK_STEPS } from "./pattern.ts";
+import { PatternMatch } from "./pattern.ts";
 import { MAX_STRING, Pieces, tooLarge } from "./pieces.ts";
 import type { HostFunction, LuaState } from "./state.ts";
 
@@ -10,7 +10,7 @@ const EMPTY = new Uint8Array(0);
 const SPECIAL = /[$^*+?.([%-]/;
 
 /**
- * The functions of `string` and `table` whose work a script can make as large as it likes, in versions that respect its budget:
+ * The functions of `string` whose work a script can make as large as it likes, in versions that respect its budget:
  * they look at the clock on the way, and none makes a string of more than 64 MiB.
  */
 export function installStrings(L: LuaState, budget: Budget): void {
@@ -25,10 +25,6 @@ export function installStrings(L: LuaState, budget: Budget): void {
   set(L, "char", char);
   installFormat(L);
   installPack(L);
-  L.pop();
-
-  L.getGlobal("table");
-  set(L, "concat", (state) => concat(state, tick));
   L.pop();
 }
 
@@ -191,25 +187,5 @@ function char(L: LuaState): number {
     bytes[i] = code;
   }
   L.pushBytes(bytes);
-  return 1;
-}
-
-function concat(L: LuaState, tick: (L: LuaState) => void): number {
-  tableArgument(L, 1);
-  const separator = isAbsent(L, 2) ? EMPTY : bytesArgument(L, 2);
-  const first = integerArgument(L, 3, 1);
-  const last = isAbsent(L, 4) ? L.rawLength(1) : integerArgument(L, 4);
-  const pieces = new Pieces(L);
-  for (let i = first; i <= last; i++) {
-    if ((i & TICK_STEPS) === 0) tick(L);
-    L.pushNumber(i);
-    L.getTable(1);
-    const piece = L.toBytes(-1);
-    if (piece === undefined) L.error(`invalid value (${typeName(L, -1)}) at index ${i} in table for 'concat'`);
-    pieces.add(piece);
-    if (i < last && separator.length > 0) pieces.add(separator);
-    L.pop();
-  }
-  L.pushBytes(pieces.joined());
   return 1;
 }

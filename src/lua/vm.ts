@@ -14,6 +14,7 @@ import { openSandbox } from "./sandbox.ts";
 import type { CallbackStats, ScriptOptions } from "./script.ts";
 import type { LuaState } from "./state.ts";
 import { installStrings } from "./strings.ts";
+import { installTables } from "./tables.ts";
 
 /** The functions an entry script may define, by protocol. */
 export const CALLBACKS = {
@@ -51,8 +52,9 @@ export class Vm {
     installCoroutines(L, this.budget);
     installLoad(L);
     installStrings(L, this.budget);
+    installTables(L, this.budget);
     installCompat(L);
-    installMix(L, host, redis);
+    installMix(L, host, redis, this.budget);
     const entry = "path" in options.entry ? options.entry.path : undefined;
     installRequire(L, { folders: foldersOf(entry, options.libraryFolders), builtins: options.builtins }, files);
     this.#connectionType = createConnectionType(L, host.hub, protocol === "socket" ? encode : undefined);

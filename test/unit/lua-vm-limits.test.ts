@@ -42,6 +42,8 @@ test.each([
   '("a"):rep(100000):find(("a*"):rep(30) .. "b")',
   '("a"):rep(100000):gsub(("a-"):rep(20) .. "b", "")',
   '("("):rep(100000):find(("%b()"):rep(2))',
+  'mix.str_split(("x,"):rep(8 * 1024 * 1024), ",")',
+  'table.concat(setmetatable({}, { __index = rawlen }), "", 1, 1e12)',
 ])("out of time: %s", (chunk) => {
   const { log, milliseconds } = stopped(chunk);
   expect(log).toMatch(/ran longer than 100 ms|pattern too complex/);

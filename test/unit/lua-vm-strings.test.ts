@@ -39,6 +39,35 @@ const CALLS: [call: string, answer: string][] = [
   ['table.concat({ 1, "b", 3.5 }, "-")', "1-b-3.5"],
   ['table.concat({ 1, 2, 3 }, ", ", 2, 3)', "2, 3"],
   ["table.concat({})", ""],
+  ["(function() local t = { 3, -1, 2.5, 10 } table.sort(t) return table.concat(t, ' ') end)()", "-1 2.5 3 10"],
+  [
+    '(function() local t = { "b", "a\\255", "a", "B", "é" } table.sort(t) return table.concat(t, " ") end)()',
+    "B a a\ufffd b é",
+  ],
+  [
+    "(function() local t = { 1, 2, 3 } table.sort(t, function(a, b) return a > b end) return table.concat(t) end)()",
+    "321",
+  ],
+  [
+    "(function() local m = { __lt = function(a, b) return a.n < b.n end } local t = {} for i = 1, 3 do t[i] = setmetatable({ n = -i }, m) end table.sort(t) return t[1].n end)()",
+    "-3",
+  ],
+  [
+    "(function() local t = setmetatable({}, { __index = { 2, 1 }, __len = function() return 2 end }) table.sort(t) return rawget(t, 1), t[2] end)()",
+    "1 2",
+  ],
+  ['select(2, pcall(table.sort, { 3, 1, "x" }))', "attempt to compare string with number"],
+  ["select(2, pcall(table.sort, {}, 5))", "bad argument #2 to 'table.sort' (function expected, got number)"],
+  ["table.concat(table.move({ 1, 2, 3 }, 1, 3, 2)), #table.move({ 1, 2 }, 1, 2, 3, {})", "1123 0"],
+  [
+    "select(2, pcall(table.move, {}, 1, 1e9, 2))",
+    "bad argument #3 to 'table.move' (too many elements to move (at most 4194304))",
+  ],
+  ['select(2, pcall(table.move, {}, "x", 1, 2))', "bad argument #2 to 'table.move' (number expected, got string)"],
+  [
+    "select(2, pcall(string.char, 65, 256))",
+    "bad argument #2 to 'string.char' (value out of range (0 to 255 expected, got 256))",
+  ],
   ["pcall(string.rep)", "false bad argument #1 to 'string.rep' (string expected, got no value)"],
   ['select(2, pcall(string.find, "a", "[a"))', "malformed pattern (missing ']')"],
   ['select(2, pcall(string.find, "a", "%"))', "malformed pattern (ends with '%')"],

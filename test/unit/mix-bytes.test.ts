@@ -4,7 +4,7 @@ import { installPhpPack } from "../../src/lua/mix/php-pack.ts";
 import { installStr } from "../../src/lua/mix/str.ts";
 import { evaluate, stateWith } from "../support/library.ts";
 
-const L = stateWith(installBytes, installStr, installPhpPack);
+const L = stateWith(installBytes, (state) => installStr(state, () => {}), installPhpPack);
 
 test.each([
   [`"a,b,,c", ","`, ["a", "b", "", "c"]],

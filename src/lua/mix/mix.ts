@@ -1,3 +1,4 @@
+import type { Budget } from "../budget.ts";
 import type { ScriptHost } from "../host.ts";
 import type { LuaState } from "../state.ts";
 import { currentCallback } from "../wait.ts";
@@ -26,16 +27,16 @@ const PURE = [
   installDigest,
   installJson,
   installPhpPack,
-  installStr,
   installTime,
   installUrl,
   installUuid,
 ];
 
 /** Sets the globals `mix` and `bit`. Each installer adds its fields to the `mix` table on top of the stack. */
-export function installMix(L: LuaState, host: ScriptHost, redis: RedisPools): void {
+export function installMix(L: LuaState, host: ScriptHost, redis: RedisPools, budget: Budget): void {
   L.newTable();
   for (const install of PURE) install(L);
+  installStr(L, (state) => budget.check(state));
   installLog(L, host);
   installServer(L, host);
   installQueue(L, host);

@@ -18,6 +18,7 @@ interface Field {
 
 /** A format is a few bytes and may ask for gigabytes. */
 const LARGEST_RESULT = 64 * 1024 * 1024;
+const MOST_VALUES = 1024 * 1024;
 
 const packFields = remembered((format) => {
   const fields: Field[] = [];
@@ -159,6 +160,7 @@ export function unpack(format: string, bytes: Uint8Array): Unpacked[] {
     const number = numberCodes.get(code);
     if (number !== undefined) {
       const count = repeat === "*" ? Math.floor((bytes.length - position) / number.size) : (repeat ?? 1);
+      if (values.length + count > MOST_VALUES) throw new PackError(`Type ${code}: more than ${MOST_VALUES} values`);
       for (let i = 1; i <= count; i++) {
         need(code, number.size, bytes.length - position);
         values.push([keyOf(field, i), wholeNumber(number.read(view, position))]);

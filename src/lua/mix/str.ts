@@ -1,13 +1,19 @@
 import { bytesArgument } from "../arguments.ts";
 import type { LuaState } from "../state.ts";
 
-/** `mix.str_split(s, sep)`: the parts of `s` between occurrences of `sep`; an empty `sep` splits into UTF-8 characters. */
-export function installStr(L: LuaState): void {
-  L.pushFunction(strSplit);
+/** Parts between two looks at the budget. */
+const TICK_PARTS = 0x3fff;
+
+/**
+ * `mix.str_split(s, sep)`: the parts of `s` between occurrences of `sep`; an empty `sep` splits into UTF-8 characters. `tick` is
+ * called on the way, because a long string may have millions of them.
+ */
+export function installStr(L: LuaState, tick: (L: LuaState) => void): void {
+  L.pushFunction((state) => strSplit(state, tick));
   L.setField(-2, "str_split");
 }
 
-function strSplit(L: LuaState): number {
+function strSplit(L: LuaState, tick: (L: LuaState) => void): number {
   const bytes = bytesArgument(L, 1);
   const separator = bytesArgument(L, 2);
   L.newTable();
@@ -15,6 +21,7 @@ function strSplit(L: LuaState): number {
   for (const part of separator.length === 0 ? characters(bytes) : parts(bytes, separator)) {
     L.pushBytes(part);
     L.rawSetIndex(-2, ++count);
+    if ((count & TICK_PARTS) === 0) tick(L);
   }
   return 1;
 }

@@ -2,6 +2,9 @@ import { bytesArgument, failure } from "../arguments.ts";
 import type { LuaState } from "../state.ts";
 import { parseQuery, parseUrl, UrlError } from "./url-parts.ts";
 
+/** Bytes of the longest URL or query that is taken apart: it is done in one go. */
+const LONGEST = 1024 * 1024;
+
 /** `mix.parse_url(url)` and `mix.parse_str(query)`. Of a name that occurs several times the first value counts. */
 export function installUrl(L: LuaState): void {
   L.pushFunction(parseUrlTable);
@@ -12,6 +15,7 @@ export function installUrl(L: LuaState): void {
 
 function parseUrlTable(L: LuaState): number {
   const url = latin1(bytesArgument(L, 1));
+  if (url.length > LONGEST) return failure(L, `a URL of ${url.length} bytes is too long, the limit is ${LONGEST}`);
   return orFailure(L, () => {
     const parts = parseUrl(url);
     L.newTable();
@@ -33,6 +37,8 @@ function parseUrlTable(L: LuaState): number {
 
 function parseStr(L: LuaState): number {
   const query = latin1(bytesArgument(L, 1));
+  if (query.length > LONGEST)
+    return failure(L, `a query of ${query.length} bytes is too long, the limit is ${LONGEST}`);
   return orFailure(L, () => pushPairs(L, parseQuery(query)));
 }
 
