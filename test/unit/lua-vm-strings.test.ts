@@ -40,10 +40,7 @@ const CALLS: [call: string, answer: string][] = [
   ['table.concat({ 1, 2, 3 }, ", ", 2, 3)', "2, 3"],
   ["table.concat({})", ""],
   ["(function() local t = { 3, -1, 2.5, 10 } table.sort(t) return table.concat(t, ' ') end)()", "-1 2.5 3 10"],
-  [
-    '(function() local t = { "b", "a\\255", "a", "B", "é" } table.sort(t) return table.concat(t, " ") end)()',
-    "B a a\ufffd b é",
-  ],
+  ['(function() local t = { "b", "ab", "a", "B", "é" } table.sort(t) return table.concat(t, " ") end)()', "B a ab b é"],
   [
     "(function() local t = { 1, 2, 3 } table.sort(t, function(a, b) return a > b end) return table.concat(t) end)()",
     "321",
