@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { UserError } from "../../src/errors.ts";
 import { CenterServer } from "../../src/registry/center-server.ts";
 import { until } from "../support/eventually.ts";
+import { quiet } from "../support/log-lines.ts";
 import { freePort } from "../support/ports.ts";
 import { RedisCluster, RedisSentinel, RedisServer } from "../support/redis.ts";
 import type { RegistryAccess } from "../support/registry-member.ts";
@@ -13,7 +14,6 @@ const TTL = 3000;
 const LATE = 1500;
 
 const redis = { kind: "redis", cluster: "contract", keyPrefix: "test:", ttl: TTL } as const;
-const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** A registry that can be taken away and brought back empty, at the same address. */
 interface Backend {

@@ -1,6 +1,6 @@
 import { messageOf } from "../../src/errors.ts";
-import type { Log } from "../../src/log.ts";
 import { CenterServer, type CenterServerOptions } from "../../src/registry/center-server.ts";
+import { quiet } from "./log-lines.ts";
 
 /** A center's registry in a process of its own, to be suspended. */
 export class CenterProcess {
@@ -35,7 +35,6 @@ export class CenterProcess {
 }
 
 if (import.meta.main) {
-  const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
   const options = JSON.parse(process.argv[2] ?? "{}") as CenterServerOptions;
   const server = new CenterServer({ ...options, port: 0, bind: "127.0.0.1", log: quiet });
   server.start().then(

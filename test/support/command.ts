@@ -8,12 +8,17 @@ export interface CommandResult {
   stderr: string;
 }
 
+export interface CommandOptions {
+  cwd?: string;
+  env?: Record<string, string>;
+  stdin?: string;
+  /** Another program than this checkout's, such as the built executable. */
+  program?: string[];
+}
+
 /** Runs a command that ends by itself, to its end. */
-export async function runCommand(
-  args: string[],
-  options: { cwd?: string; env?: Record<string, string>; stdin?: string } = {},
-): Promise<CommandResult> {
-  const child = Bun.spawn([process.execPath, MAIN, ...args], {
+export async function runCommand(args: string[], options: CommandOptions = {}): Promise<CommandResult> {
+  const child = Bun.spawn([...(options.program ?? [process.execPath, MAIN]), ...args], {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
     stdin: options.stdin === undefined ? "ignore" : new Blob([options.stdin]),

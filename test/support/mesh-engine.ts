@@ -3,23 +3,10 @@ import { Connection, type Failure, type Payload } from "../../src/hub/connection
 import type { Consumer, QueueMessage } from "../../src/hub/consumer.ts";
 import { type Fanout, Hub } from "../../src/hub/hub.ts";
 import { type QueueLimits, Queues } from "../../src/hub/queue.ts";
-import type { Log } from "../../src/log.ts";
 import { Mesh, type MeshOptions } from "../../src/mesh/mesh.ts";
 import type { NodeRecord } from "../../src/registry/registry.ts";
 import { until } from "./eventually.ts";
-
-/** Remembers every line, with its level. */
-export class LogLines implements Log {
-  readonly lines: string[] = [];
-  debug = (message: string) => void this.lines.push(`debug ${message}`);
-  info = (message: string) => void this.lines.push(`info ${message}`);
-  warn = (message: string) => void this.lines.push(`warn ${message}`);
-  error = (message: string) => void this.lines.push(`error ${message}`);
-
-  has(text: string): boolean {
-    return this.lines.some((line) => line.includes(text));
-  }
-}
+import { LogLines } from "./log-lines.ts";
 
 /** A server port whose clients are in memory: it reaches its subscribers one by one. */
 class MemoryPort implements Fanout {

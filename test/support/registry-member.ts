@@ -3,6 +3,7 @@ import { CenterClient } from "../../src/registry/center-client.ts";
 import { RedisRegistry } from "../../src/registry/redis.ts";
 import type { RedisTarget } from "../../src/registry/redis-connection.ts";
 import type { Candidate, Registry } from "../../src/registry/registry.ts";
+import { quiet } from "./log-lines.ts";
 
 /** How to reach a registry, as JSON for a child process. */
 export type RegistryAccess = { cluster: string; secret?: string } & (
@@ -17,8 +18,6 @@ export function openRegistry(access: RegistryAccess, log: Log): Registry {
   if (access.kind === "center") return new CenterClient({ ...access, secret: access.secret, log });
   return new RedisRegistry({ ...access, log });
 }
-
-const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 if (import.meta.main) {
   const [access, candidate] = process.argv.slice(2).map((text) => JSON.parse(text)) as [RegistryAccess, Candidate];

@@ -6,6 +6,7 @@ import { loadScript } from "../../src/lua/runtime.ts";
 import type { Handshake, Script, ScriptOptions, StreamConnection } from "../../src/lua/script.ts";
 import { StreamBuffer } from "../../src/lua/stream-buffer.ts";
 import type { Operations } from "../../src/mesh/operations.ts";
+import { LogLines } from "./log-lines.ts";
 
 const LIBRARIES = resolve(import.meta.dir, "../../lua");
 const NOWHERE: Fanout = { subscribe() {}, unsubscribe() {}, publish: () => 0 };
@@ -97,7 +98,7 @@ export class RecordedConnection extends Connection implements StreamConnection {
 export class Scripted {
   readonly hub = new Hub();
   readonly queues = new Queues({ topicSize: 10, maxTopics: 10 });
-  readonly log: string[] = [];
+  readonly #log = new LogLines();
   readonly script: Script;
   readonly closed: number[] = [];
   readonly #protocol: "websocket" | "socket";
@@ -107,7 +108,7 @@ export class Scripted {
     options: Partial<ScriptOptions> = {},
     operations: Partial<Operations> = {},
   ) {
-    const { hub, queues, log } = this;
+    const { hub, queues } = this;
     this.#protocol = options.protocol ?? "websocket";
     const local: Partial<Operations> = {
       send: (id, data) => {
@@ -130,12 +131,7 @@ export class Scripted {
       host: {
         hub,
         operations: local as Operations,
-        log: {
-          debug: (line) => void log.push(`debug ${line}`),
-          info: (line) => void log.push(`info ${line}`),
-          warn: (line) => void log.push(`warn ${line}`),
-          error: (line) => void log.push(`error ${line}`),
-        },
+        log: this.#log,
         nodeId: "n",
         options: { path: "/chat", size: 5 },
         redis: [],
@@ -153,6 +149,10 @@ export class Scripted {
     this.hub.add(connection);
     this.script.opened(connection, handshake);
     return connection;
+  }
+
+  get log(): string[] {
+    return this.#log.lines;
   }
 
   /** What was logged as warning or error. */

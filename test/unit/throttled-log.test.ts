@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, spyOn, test } from "bun:test";
 import { ThrottledLog } from "../../src/throttled-log.ts";
-import { LogLines } from "../support/mesh-engine.ts";
+import { LogLines } from "../support/log-lines.ts";
 
 let now = 0;
 let clock: ReturnType<typeof spyOn>;
