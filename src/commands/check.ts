@@ -1,10 +1,10 @@
-import { readFileSync } from "node:fs";
 import { defineCommand } from "citty";
 import { type Entry, entryOf } from "../config/entry.ts";
 import { loadConfig } from "../config/load.ts";
 import { messageOf, UserError } from "../errors.ts";
 import { type CertificateFiles, readCertificate } from "../listen/certificate.ts";
 import { checkScript } from "../lua/check.ts";
+import { readScript } from "../lua/source.ts";
 import { fileArgument } from "./arguments.ts";
 
 export const check = defineCommand({
@@ -42,7 +42,7 @@ export const check = defineCommand({
 });
 
 function sourceOf(entry: Entry): Uint8Array | string {
-  return "path" in entry ? readFileSync(entry.path) : entry.source;
+  return "path" in entry ? readScript(entry.path) : entry.source;
 }
 
 function brokenCertificate(files: CertificateFiles | undefined, where: string): string[] {

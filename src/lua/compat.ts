@@ -1,3 +1,4 @@
+import { numberArgument, tableArgument } from "./arguments.ts";
 import type { HostFunction, LuaState } from "./state.ts";
 
 /** Functions of Lua 5.1 that 5.3 has not, under their old names: scripts of the original system were written for 5.1. */
@@ -10,10 +11,10 @@ export function installCompat(L: LuaState): void {
   L.pop();
 
   L.getGlobal("math");
-  set(L, "pow", (state) => pushNumber(state, number(state, 1) ** number(state, 2)));
-  set(L, "ldexp", (state) => pushNumber(state, ldexp(number(state, 1), number(state, 2))));
+  set(L, "pow", (state) => pushNumber(state, numberArgument(state, 1) ** numberArgument(state, 2)));
+  set(L, "ldexp", (state) => pushNumber(state, ldexp(numberArgument(state, 1), numberArgument(state, 2))));
   set(L, "frexp", frexp);
-  set(L, "log10", (state) => pushNumber(state, Math.log10(number(state, 1))));
+  set(L, "log10", (state) => pushNumber(state, Math.log10(numberArgument(state, 1))));
   L.pop();
 
   L.getGlobal("string");
@@ -32,23 +33,19 @@ function set(L: LuaState, name: string, fn: HostFunction): void {
   L.setField(-2, name);
 }
 
-function number(L: LuaState, arg: number): number {
-  return L.toNumber(arg) ?? L.argError(arg, `number expected, got ${L.type(arg)}`);
-}
-
 function pushNumber(L: LuaState, value: number): number {
   L.pushNumber(value);
   return 1;
 }
 
 function getn(L: LuaState): number {
-  if (L.type(1) !== "table") L.argError(1, `table expected, got ${L.type(1)}`);
+  tableArgument(L, 1);
   return pushNumber(L, L.rawLength(1));
 }
 
 /** The largest positive numeric key. */
 function maxn(L: LuaState): number {
-  if (L.type(1) !== "table") L.argError(1, `table expected, got ${L.type(1)}`);
+  tableArgument(L, 1);
   let largest = 0;
   L.pushNil();
   while (L.next(1)) {
@@ -68,7 +65,7 @@ function ldexp(mantissa: number, exponent: number): number {
 
 /** m and e with x = m × 2^e and 0.5 ≤ |m| < 1. */
 function frexp(L: LuaState): number {
-  const x = number(L, 1);
+  const x = numberArgument(L, 1);
   let exponent = 0;
   if (x !== 0 && Number.isFinite(x)) {
     exponent = Math.max(-1023, Math.floor(Math.log2(Math.abs(x))) + 1);

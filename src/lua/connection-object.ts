@@ -1,6 +1,7 @@
 import { closeCodeAllowed } from "../hub/calls.ts";
 import { Connection, type Failure } from "../hub/connection.ts";
 import type { Hub } from "../hub/hub.ts";
+import { anyArgument, isAbsent, shownArgument, tableArgument, textArgument } from "./arguments.ts";
 import { pushContextValue, waitForContextValue } from "./context-wait.ts";
 import { createMetatable } from "./metatable.ts";
 import { readPayload } from "./payload.ts";
@@ -13,7 +14,7 @@ export type Encode = (L: LuaState, index: number, connection: Connection) => Uin
 
 /** Makes the metatable of connection objects; returns its reference. `encode` is given where the script frames its own stream. */
 export function createConnectionType(L: LuaState, hub: Hub, encode?: Encode): number {
-  return createMetatable(L, "connection", {
+  const metatable = createMetatable(L, "connection", {
     ...METHODS,
     subscribe: (state) => {
       const connection = self(state);
@@ -31,7 +32,7 @@ export function createConnectionType(L: LuaState, hub: Hub, encode?: Encode): nu
     },
     set_context: (state) => {
       const connection = self(state);
-      if (state.type(2) !== "table") state.argError(2, `table expected, got ${state.type(2)}`);
+      tableArgument(state, 2);
       const read = readJsonObject(state, 2);
       if ("error" in read) return pushFailure(state, read.error);
       for (const [key, value] of Object.entries(read.value)) hub.setContextValue(connection, key, value);
@@ -40,7 +41,7 @@ export function createConnectionType(L: LuaState, hub: Hub, encode?: Encode): nu
     /** Setting nil removes the key. */
     set_context_value: (state) => {
       const connection = self(state);
-      const key = text(state, 2);
+      const key = textArgument(state, 2);
       if (isAbsent(state, 3)) {
         if (connection.context !== undefined) delete connection.context[key];
         return pushFailure(state, undefined);
@@ -52,21 +53,23 @@ export function createConnectionType(L: LuaState, hub: Hub, encode?: Encode): nu
     },
     ...(encode === undefined ? { send } : { send: sendEncoded(encode), clear_buffer }),
   });
+  L.pushRef(metatable);
+  L.pushFunction(refuseField);
+  L.setField(-2, "__newindex");
+  L.pop();
+  return metatable;
+}
+
+/** `conn.name = value`, which other systems have for what the context is for here. */
+function refuseField(L: LuaState): number {
+  const name = shownArgument(L, 2);
+  return L.error(`a connection has no field ${name}: conn:set_context_value(${name}, value) keeps a value with it`);
 }
 
 /** The connection a method was called on. */
 function self(L: LuaState): Connection {
   const object = L.toUserdata(1);
   return object instanceof Connection ? object : L.argError(1, "connection expected: call it as conn:method()");
-}
-
-function text(L: LuaState, arg: number): string {
-  return L.toText(arg) ?? L.argError(arg, `string expected, got ${L.type(arg)}`);
-}
-
-function isAbsent(L: LuaState, arg: number): boolean {
-  const type = L.type(arg);
-  return type === "none" || type === "nil";
 }
 
 /** Ends a method that answers only why it failed: nil when it did not. */
@@ -78,7 +81,7 @@ function pushFailure(L: LuaState, failure: Failure): number {
 
 function channelArguments(L: LuaState): string[] {
   const channels: string[] = [];
-  for (let arg = 2, top = Math.max(2, L.getTop()); arg <= top; arg++) channels.push(text(L, arg));
+  for (let arg = 2, top = Math.max(2, L.getTop()); arg <= top; arg++) channels.push(textArgument(L, arg));
   return channels;
 }
 
@@ -91,7 +94,7 @@ function send(L: LuaState): number {
 function sendEncoded(encode: Encode): HostFunction {
   return (L) => {
     const connection = self(L);
-    if (L.getTop() < 2) L.argError(2, "value expected");
+    anyArgument(L, 2);
     const encoded = encode(L, 2, connection);
     return pushFailure(L, "error" in encoded ? encoded.error : connection.write(encoded));
   };
@@ -122,14 +125,14 @@ const METHODS: Record<string, HostFunction> = {
     return failure === undefined ? 1 : 1 + pushFailure(L, failure);
   },
   context_value(L) {
-    return pushContextValue(L, self(L), text(L, 2));
+    return pushContextValue(L, self(L), textArgument(L, 2));
   },
   wait_context_value(L) {
     const connection = self(L);
-    const key = text(L, 2);
+    const key = textArgument(L, 2);
     if (isAbsent(L, 3)) return waitForContextValue(L, connection, key);
     const seconds = L.toNumber(3);
-    if (seconds === undefined || !(seconds >= 0)) L.argError(3, `seconds expected, got ${L.toText(3) ?? L.type(3)}`);
+    if (seconds === undefined || !(seconds >= 0)) L.argError(3, `seconds expected, got ${shownArgument(L, 3)}`);
     return waitForContextValue(L, connection, key, seconds);
   },
   channels(L) {
@@ -145,8 +148,11 @@ const METHODS: Record<string, HostFunction> = {
   close(L) {
     const connection = self(L);
     const code = isAbsent(L, 2) ? 1000 : L.toNumber(2);
-    if (!closeCodeAllowed(code)) L.argError(2, "a close code expected: 1000, 1001, 1003, 1007 to 1014 or 3000 to 4999");
-    const reason = isAbsent(L, 3) ? "" : text(L, 3);
+    if (!closeCodeAllowed(code)) {
+      const expected = "a close code expected: 1000, 1001, 1003, 1007 to 1014 or 3000 to 4999";
+      return L.argError(2, `${expected}, got ${shownArgument(L, 2)}`);
+    }
+    const reason = isAbsent(L, 3) ? "" : textArgument(L, 3);
     connection.close(code, reason);
     return pushFailure(L, undefined);
   },

@@ -1,3 +1,4 @@
+import { failure, typeName } from "./arguments.ts";
 import type { LuaState } from "./state.ts";
 
 /**
@@ -13,9 +14,9 @@ export function installLoad(L: LuaState): void {
 
 function load(L: LuaState): number {
   const chunk = L.type(1) === "function" ? readAll(L) : L.toBytes(1);
-  if (chunk === undefined) L.argError(1, `string or function expected, got ${L.type(1)}`);
+  if (chunk === undefined) L.argError(1, `string or function expected, got ${typeName(L, 1)}`);
   const mode = L.toText(3) ?? "t";
-  if (!mode.includes("t")) return failed(L, "only source can be loaded, not byte code");
+  if (!mode.includes("t")) return failure(L, "only source can be loaded, not byte code");
   if (L.load(chunk, chunkName(L.toText(2), chunk)) === "error") {
     L.pushNil();
     L.insert(-2);
@@ -47,10 +48,4 @@ function chunkName(name: string | undefined, chunk: Uint8Array): string {
   if (name?.startsWith("@") || name?.startsWith("=")) return name.slice(1);
   const [line = "", ...more] = (name ?? Buffer.from(chunk.subarray(0, 200)).toString()).split("\n");
   return `[string "${more.length > 0 || line.length > 60 ? `${line.slice(0, 60)}...` : line}"]`;
-}
-
-function failed(L: LuaState, message: string): number {
-  L.pushNil();
-  L.pushText(message);
-  return 2;
 }

@@ -1,4 +1,5 @@
 import type { Payload } from "../hub/connection.ts";
+import { isAbsent, shownArgument, typeName } from "./arguments.ts";
 import type { LuaState } from "./state.ts";
 
 /**
@@ -7,8 +8,7 @@ import type { LuaState } from "./state.ts";
  * connection over it.
  */
 export function readPayload(L: LuaState, data: number, type: number): Payload | { error: string } {
-  const given = L.type(type);
-  const kind = given === "none" || given === "nil" ? "text" : L.toText(type);
+  const kind = isAbsent(L, type) ? "text" : L.toText(type);
   if (kind === "text") {
     const text = L.toStrictText(data);
     if (text !== undefined) return text;
@@ -16,6 +16,6 @@ export function readPayload(L: LuaState, data: number, type: number): Payload | 
   } else if (kind === "binary") {
     const bytes = L.toBytes(data);
     if (bytes !== undefined) return bytes;
-  } else L.argError(type, `"text" or "binary" expected, got ${kind ?? given}`);
-  return L.argError(data, `string expected, got ${L.type(data)}`);
+  } else L.argError(type, `"text" or "binary" expected, got ${shownArgument(L, type)}`);
+  return L.argError(data, `string expected, got ${typeName(L, data)}`);
 }

@@ -1,15 +1,16 @@
+import { anyArgument, functionArgument } from "./arguments.ts";
 import type { Budget } from "./budget.ts";
 import type { LuaState } from "./state.ts";
 
 /** `pcall` and `xpcall` that catch every error but the one of a spent budget, which ends the callback whatever it tries. */
 export function installProtectedCalls(L: LuaState, budget: Budget): void {
   L.pushFunction((state) => {
-    if (state.getTop() === 0) state.argError(1, "value expected");
+    anyArgument(state, 1);
     return state.protectedCallK(state.getTop() - 1, 0, finishPcall);
   });
   L.setGlobal("pcall");
   L.pushFunction((state) => {
-    if (state.type(2) !== "function") state.argError(2, `function expected, got ${state.type(2)}`);
+    functionArgument(state, 2);
     // f, handler, … becomes handler, f, …
     state.pushValue(2);
     state.remove(2);

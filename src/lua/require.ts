@@ -1,5 +1,7 @@
-import { readFileSync, realpathSync, statSync } from "node:fs";
+import { realpathSync, statSync } from "node:fs";
 import { dirname, join, sep } from "node:path";
+import { textArgument } from "./arguments.ts";
+import { readScript } from "./source.ts";
 import type { LuaState } from "./state.ts";
 
 /** A file's time and size when it was read: another one means it changed. */
@@ -23,7 +25,7 @@ export function signatureOf(path: string): Signature | undefined {
 export function readSource(path: string, files: Map<string, Signature>): Uint8Array {
   const signature = signatureOf(path);
   if (signature !== undefined) files.set(path, signature);
-  return readFileSync(path);
+  return readScript(path);
 }
 
 /**
@@ -52,12 +54,11 @@ export function installRequire(L: LuaState, places: ModulePlaces, files: Map<str
 const LOADING = Object.freeze({});
 
 function require(L: LuaState, places: ModulePlaces, files: Map<string, Signature>): number {
-  const name = L.toText(1);
-  if (name === undefined) L.argError(1, `string expected, got ${L.type(1)}`);
+  const name = textArgument(L, 1);
   L.setTop(1);
   if (L.getField(L.upvalue(1), "loaded") !== "table") L.error("package.loaded is not a table");
   if (L.getField(2, name) !== "nil") {
-    if (L.toUserdata(3) === LOADING) L.error(`module '${name}' requires itself`);
+    if (L.toUserdata(3) === LOADING) L.error(`module '${name}' requires itself, directly or through others`);
     return 1;
   }
   L.pop();

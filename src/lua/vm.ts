@@ -140,7 +140,7 @@ export class Vm {
     }
     const missing = REQUIRED_CALLBACKS[protocol].filter((callback) => this.#functions[callback] === undefined);
     if (missing.length > 0) {
-      throw new UserError(`${name}: a ${protocol} script has to define ${missing.join(" and ")}`);
+      throw new UserError(`${name}: a ${protocol} script has to define ${missing.join(" and ")}, as a global function`);
     }
   }
 }

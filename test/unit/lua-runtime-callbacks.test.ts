@@ -46,7 +46,7 @@ test.each([
   ["function on_message( end", "lua/test.lua:1: <name> or '...' expected near 'end'"],
   ["local t = nil\nt.x = 1", "lua/test.lua:2: attempt to index a nil value (local 't')"],
   ["function on_message() end\nfunction init() error('no database') end", "lua/test.lua:2: no database"],
-  ["function init() end", "lua/test.lua: a websocket script has to define on_message"],
+  ["function init() end", "lua/test.lua: a websocket script has to define on_message, as a global function"],
   ["on_message = 5", "lua/test.lua: on_message is a number, expected a function"],
 ])("a script that cannot serve does not load: %s", (source, message) => {
   expect(() => new Scripted(source)).toThrow(UserError);
@@ -107,7 +107,7 @@ test("what goes out: text, bytes, and errors as values", () => {
     "12",
     'the data is not UTF-8 text: send it as "binary"',
     "bad argument #2 to '?' (string expected, got table)",
-    'bad argument #3 to \'?\' ("text" or "binary" expected, got xml)',
+    'bad argument #3 to \'?\' ("text" or "binary" expected, got "xml")',
   ]);
 });
 
@@ -191,7 +191,7 @@ test("mix.log, mix.server.option and mix.mesh", () => {
   const connection = scripted.connect();
   connection.message("go");
   expect(scripted.log).toEqual(["info lua/test.lua:3: hello", "warn lua/test.lua:4: 5"]);
-  expect(connection.texts).toEqual(["/chat5nil", "direct", "nil no client 7 not a client id: seven", "0 0"]);
+  expect(connection.texts).toEqual(["/chat5nil", "direct", 'nil no client 7 not a client id: "seven"', "0 0"]);
 });
 
 test("a connection that a callback closes or writes to waits for its own turn", () => {
@@ -216,4 +216,23 @@ test("a connection that a callback closes or writes to waits for its own turn", 
   b.message("join");
   a.message("go");
   expect(order).toEqual(["a before", "a after", "b closed"]);
+});
+
+test("what is wrong with an argument is told with what was found", () => {
+  const told = (call: string) =>
+    run(`send(select(2, pcall(function() ${call} end)))`)[0]!.replace(/^lua\/test.lua:6: /, "");
+  expect(told("conn:send()")).toBe("bad argument #1 to 'send' (string expected, got no value)");
+  expect(told("conn:send('x', 'xml')")).toBe(`bad argument #2 to 'send' ("text" or "binary" expected, got "xml")`);
+  expect(told("conn:subscribe()")).toBe("bad argument #1 to 'subscribe' (string expected, got no value)");
+  expect(told("conn:set_context('x')")).toBe("bad argument #1 to 'set_context' (table expected, got string)");
+  expect(told("conn:wait_context_value('k', 'soon')")).toEndWith('(seconds expected, got "soon")');
+  expect(told("conn:close(1005)")).toEndWith("3000 to 4999, got 1005)");
+  expect(told("mix.mesh.send(nil, 'x')")).toBe("bad argument #1 to 'send' (string expected, got nil)");
+  expect(told("mix.mesh.publish('c', {})")).toBe("bad argument #2 to 'publish' (string expected, got table)");
+  expect(told("mix.queue.push('t')")).toBe("bad argument #2 to 'push' (value expected, got no value)");
+  expect(told("mix.log('hello')")).toEndWith('mix.DEBUG, mix.INFO, mix.WARN or mix.ERROR expected, got "hello")');
+  expect(told("mix.php_pack('n', nil)")).toBe("bad argument #2 to 'php_pack' (number or string expected, got nil)");
+  expect(told("conn.user = 5")).toBe(
+    'a connection has no field "user": conn:set_context_value("user", value) keeps a value with it',
+  );
 });

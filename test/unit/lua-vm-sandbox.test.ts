@@ -127,6 +127,26 @@ test("require goes nowhere else", () => {
   for (const text of connection.texts) expect(text).toContain("not found");
 });
 
+test("a byte order mark and a first line with # are no part of a script", () => {
+  const root = join(folder, "preamble");
+  mkdirSync(root);
+  writeFileSync(join(root, "marked.lua"), "\ufeff#!/usr/bin/lua\r\nreturn 'marked'");
+  const entry = join(root, "entry.lua");
+  writeFileSync(
+    entry,
+    "\ufefflocal name = require('marked')\nfunction on_message(msg, conn) conn:send(name) error('x') end",
+  );
+  const scripted = new Scripted({ path: entry });
+  const connection = scripted.connect();
+  connection.message("go");
+  expect(connection.texts).toEqual(["marked"]);
+  expect(scripted.log[0]).toContain(`${entry}:2: x`);
+  writeFileSync(join(root, "hash.lua"), "#!/usr/bin/lua\nfunction on_message() error('line 2') end");
+  const hash = new Scripted({ path: join(root, "hash.lua") });
+  hash.connect().message("go");
+  expect(hash.log[0]).toContain("hash.lua:2: line 2");
+});
+
 test("errors of modules name their own file and line", () => {
   const root = join(folder, "broken");
   mkdirSync(root);

@@ -57,7 +57,7 @@ test("php_pack and php_unpack speak Lua", () => {
   ]);
   expect(evaluate(L, `return mix.php_pack("N")`)).toEqual([undefined, "php_pack: Type N: too few arguments"]);
   expect(() => evaluate(L, `mix.php_pack("N", {})`)).toThrow(
-    "bad argument #2 to 'php_pack' (string expected, got table)",
+    "bad argument #2 to 'php_pack' (number or string expected, got table)",
   );
 });
 

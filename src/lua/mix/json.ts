@@ -1,5 +1,5 @@
 import type { Json } from "../../json.ts";
-import { bytesArgument, failure, tableArgument } from "../arguments.ts";
+import { anyArgument, bytesArgument, failure, tableArgument } from "../arguments.ts";
 import type { LuaState } from "../state.ts";
 import { markObject, pushJson, pushNull, readJson } from "../values.ts";
 
@@ -16,7 +16,7 @@ export function installJson(L: LuaState): void {
 }
 
 function jsonEncode(L: LuaState): number {
-  if (L.getTop() === 0) L.argError(1, "value expected, got no value");
+  anyArgument(L, 1);
   const read = readJson(L, 1);
   if ("error" in read) return failure(L, `json_encode: ${read.error}`);
   L.pushText(JSON.stringify(read.value));

@@ -1,3 +1,4 @@
+import { anyArgument, shownArgument } from "../arguments.ts";
 import type { ScriptHost } from "../host.ts";
 import type { LuaState } from "../state.ts";
 
@@ -11,7 +12,8 @@ export function installLog(L: LuaState, host: ScriptHost): void {
   }
   L.pushFunction((state) => {
     const level =
-      LEVELS[(state.toNumber(1) ?? 0) - 1] ?? state.argError(1, "mix.DEBUG, mix.INFO, mix.WARN or mix.ERROR expected");
+      LEVELS[(state.toNumber(1) ?? 0) - 1] ??
+      state.argError(1, `mix.DEBUG, mix.INFO, mix.WARN or mix.ERROR expected, got ${shownArgument(state, 1)}`);
     host.log[level](state.where(1) + display(state, 2));
     return 0;
   });
@@ -20,7 +22,7 @@ export function installLog(L: LuaState, host: ScriptHost): void {
 
 /** As `print` would show it. */
 function display(L: LuaState, arg: number): string {
-  if (L.type(arg) === "none") L.argError(arg, "a message expected");
+  anyArgument(L, arg);
   L.getGlobal("tostring");
   L.pushValue(arg);
   L.call(1, 1);

@@ -2,7 +2,7 @@ import { parseClientId } from "../../client-id.ts";
 import type { Failure } from "../../hub/connection.ts";
 import type { PublishCount } from "../../hub/hub.ts";
 import type { Soon } from "../../mesh/operations.ts";
-import { textArgument } from "../arguments.ts";
+import { shownArgument, textArgument } from "../arguments.ts";
 import type { ScriptHost } from "../host.ts";
 import { readPayload } from "../payload.ts";
 import type { LuaState } from "../state.ts";
@@ -16,8 +16,8 @@ export function installMesh(L: LuaState, host: ScriptHost): void {
   const { operations } = host;
   L.newTable();
   L.pushFunction((state) => {
-    const id = parseClientId(state.type(1) === "number" ? state.toNumber(1) : state.toText(1));
-    if (id === undefined) return pushSent(state, `not a client id: ${state.toText(1) ?? state.type(1)}`);
+    const id = parseClientId(state.type(1) === "number" ? state.toNumber(1) : textArgument(state, 1));
+    if (id === undefined) return pushSent(state, `not a client id: ${shownArgument(state, 1)}`);
     const payload = readPayload(state, 2, 3);
     if (typeof payload === "object" && "error" in payload) return pushSent(state, payload.error);
     return soon(state, operations.send(id, payload), pushSent);

@@ -1,4 +1,4 @@
-import { bytesArgument, failure, textArgument } from "../arguments.ts";
+import { bytesArgument, failure, textArgument, typeName } from "../arguments.ts";
 import type { LuaState } from "../state.ts";
 import { pack, unpack } from "./php-format.ts";
 import { type PackArgument, PackError } from "./php-number.ts";
@@ -15,7 +15,8 @@ function phpPack(L: LuaState): number {
   const format = textArgument(L, 1);
   const args: PackArgument[] = [];
   for (let arg = 2, count = L.getTop(); arg <= count; arg++) {
-    args.push(L.type(arg) === "number" ? L.toNumber(arg)! : bytesArgument(L, arg));
+    const value = L.type(arg) === "number" ? L.toNumber(arg) : L.toBytes(arg);
+    args.push(value ?? L.argError(arg, `number or string expected, got ${typeName(L, arg)}`));
   }
   try {
     L.pushBytes(pack(format, args));

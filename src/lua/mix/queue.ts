@@ -1,4 +1,4 @@
-import { failure, numberArgument, textArgument } from "../arguments.ts";
+import { anyArgument, failure, numberArgument, textArgument } from "../arguments.ts";
 import type { ScriptHost } from "../host.ts";
 import type { LuaState } from "../state.ts";
 import { readJson } from "../values.ts";
@@ -10,7 +10,7 @@ export function installQueue(L: LuaState, host: ScriptHost): void {
   L.newTable();
   L.pushFunction((state) => {
     const topic = textArgument(state, 1);
-    if (state.getTop() < 2) state.argError(2, "value expected");
+    anyArgument(state, 2);
     const data = jsonText(state, 2);
     if (typeof data === "object") return failure(state, `queue.push: ${data.error}`);
     const waiting = operations.push(currentCallback()?.connection.id ?? 0, topic, data);
