@@ -16,13 +16,15 @@ function load(L: LuaState): number {
   const chunk = L.type(1) === "function" ? readAll(L) : L.toBytes(1);
   if (chunk === undefined) L.argError(1, `string or function expected, got ${typeName(L, 1)}`);
   const mode = L.toText(3) ?? "t";
+  // Looked at before the loaded function is on the stack, in that very place when three arguments were given.
+  const hasEnvironment = L.getTop() >= 4;
   if (!mode.includes("t")) return failure(L, "only source can be loaded, not byte code");
   if (L.load(chunk, chunkName(L.toText(2), chunk)) === "error") {
     L.pushNil();
     L.insert(-2);
     return 2;
   }
-  if (L.type(4) !== "none") {
+  if (hasEnvironment) {
     L.pushValue(4);
     L.setUpvalue(-2, 1);
   }

@@ -43,6 +43,9 @@ test("byte code is refused however it is asked for", () => {
 
 test("load takes a name and an environment", () => {
   expect(run('send(load("return x", "chunk", "t", { x = 5 })())')).toEqual(["5"]);
+  for (const args of ['"return x"', '"return x", "chunk"', '"return x", "chunk", "t"']) {
+    expect(run(`x = 6 send(load(${args})())`)).toEqual(["6"]);
+  }
   expect(run('send(load("x =", "=chunk"))')).toEqual(["nil chunk:1: unexpected symbol near <eof>"]);
   expect(run('local n = 0 send(load(function() n = n + 1 return ({ "return ", "7" })[n] end)())')).toEqual(["7"]);
 });
