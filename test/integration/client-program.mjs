@@ -1,9 +1,8 @@
 // A backend as a user of the client library writes one, run by Node and by Bun: answers each message of topic "foo" to its
-// sender, and prints what happens. Arguments: where to import the library from, and the address of a center or an engine.
-const [library, url] = process.argv.slice(2);
-const { Client } = await import(library);
+// sender, and prints what happens. Argument: the address of a center or an engine.
+import { Client } from "connmix/client";
 
-const client = new Client({ url, requestTimeout: 5_000, onTrouble: (text) => console.log(`trouble ${text}`) });
+const client = new Client({ url: process.argv[2], requestTimeout: 5_000, onTrouble: (text) => console.log(`trouble ${text}`) });
 process.once("SIGTERM", async () => {
   await client.close();
   console.log("closed");

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Client, type QueueEvent } from "../../src/client/index.ts";
 import { Connmix, freePorts } from "../support/connmix.ts";
 import { eventually } from "../support/eventually.ts";
+import { installPackage } from "../support/package.ts";
 import { TestSocket } from "../support/websocket.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
@@ -147,33 +148,28 @@ describe("with two engines", () => {
 });
 
 describe("when engines are killed and started", () => {
-  const build = mkdtempSync(join(tmpdir(), "connmix-client-"));
+  const project = mkdtempSync(join(tmpdir(), "connmix-client-"));
+  const program = join(project, "program.mjs");
 
   beforeAll(async () => {
-    // As `npm run build:client` does; Node finds ws beside it.
-    const tsc = Bun.spawn([join(ROOT, "node_modules/.bin/tsc"), "-p", "tsconfig.client.json", "--outDir", build], {
-      cwd: ROOT,
-    });
-    expect(await tsc.exited).toBe(0);
-    writeFileSync(join(build, "package.json"), '{"type":"module"}');
-    symlinkSync(join(ROOT, "node_modules"), join(build, "node_modules"));
+    await installPackage(project);
+    cpSync(join(import.meta.dir, "client-program.mjs"), program);
   });
 
-  afterAll(() => rmSync(build, { recursive: true }));
+  afterAll(() => rmSync(project, { recursive: true }));
 
-  const runtimes: [string, string[], string][] = [
-    ["bun", [process.execPath], join(ROOT, "src/client/index.ts")],
-    ["node", ["node"], join(build, "index.js")],
+  const runtimes: [string, string][] = [
+    ["bun", process.execPath],
+    ["node", "node"],
   ];
 
   test.each(runtimes)(
-    "a backend on %s goes on with those that are there",
-    async (name, command, library) => {
+    "a backend on %s, with the package installed, goes on with those that are there",
+    async (name, runtime) => {
       const stays = await startEngine();
       const dies = await startEngine();
       const url = `http://127.0.0.1:${center.centerApiPort}`;
-      const program = join(import.meta.dir, "client-program.mjs");
-      const backend = Bun.spawn([...command, program, library, url], { stdout: "pipe", stderr: "inherit" });
+      const backend = Bun.spawn([runtime, program, url], { stdout: "pipe", stderr: "inherit" });
       const lines: string[] = [];
       const reading = readLines(backend.stdout, lines);
       let comes: Connmix | undefined;
