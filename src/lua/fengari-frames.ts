@@ -227,4 +227,5 @@ ldo.luaD_callnoyield = (L: Thread, at: number, results: number) => {
   L.nny--;
 };
 ldo.luaD_precall = beginCall;
+lstate.luaE_extendCI = pushFrame;
 lfunc.luaF_close = closeUpvalues;

@@ -5,6 +5,7 @@ import "./fengari-tables.ts";
 import "./fengari-frames.ts";
 import "./fengari-index.ts";
 import "./fengari-execute.ts";
+import "./fengari-threads.ts";
 
 export const defs = require("fengari/src/defs.js");
 export const lapi = require("fengari/src/lapi.js");

@@ -257,7 +257,7 @@ export function luaH_setfrom(L: State, table: Table, key: Value, value: Value): 
   else table.set(hashOf(key), key.type, key.value, value);
 }
 
-function luaH_next(L: State, table: Table, keyIndex: number): boolean {
+export function luaH_next(L: State, table: Table, keyIndex: number): boolean {
   const key = L.stack[keyIndex]!;
   const value = L.stack[keyIndex + 1]!;
   if (key.type === LUA_TNIL) return table.advance(0, 0, key, value);

@@ -1,4 +1,4 @@
-import type { HostFunction } from "./state.ts";
+import type { LuaState } from "./state.ts";
 
 /** What of fengari's own objects the files behind the VM seam touch. fengari itself has no types. */
 
@@ -33,6 +33,7 @@ export interface Proto {
   k: Value[];
   p: Proto[];
   code: Instruction[];
+  lineinfo: number[];
   upvalues: { instack: boolean; idx: number; name: Untyped }[];
   cache: LuaClosure | null;
   numparams: number;
@@ -86,4 +87,5 @@ export interface Thread {
   l_G: Untyped;
 }
 
-export type NativeFunction = HostFunction & ((L: Untyped) => number);
+/** A thread with the methods of the seam on it. */
+export type State = Thread & LuaState;
