@@ -41,6 +41,18 @@ describe("replies", () => {
     expect(await command("'lrange'", "'missing'", "0", "-1")).toEqual([[]]);
   });
 
+  test("HGETALL is names and values in turn, and arguments are taken as they are", async () => {
+    expect(await command("'hset'", "'h'", "'a'", "1", "'b'", "'\\0\\255'")).toEqual([2]);
+    expect(
+      await client.run(`
+        local all = mix.redis.connection("default"):command("hgetall", "h")
+        return #all, all[1], all[2], all[3], all[4] == "\\0\\255"`),
+    ).toEqual([4, "a", "1", "b", true]);
+    expect(await command("'hgetall'", "'missing'")).toEqual([[]]);
+    expect(await command("'hset'", "'h'", "'x'")).toEqual([null, "ERR wrong number of arguments for 'hset' command"]);
+    expect(await command("'mset'", "'x'")).toEqual([null, "ERR wrong number of arguments for 'mset' command"]);
+  });
+
   test("a missing value in a table is mix.null, so the table keeps its length", async () => {
     expect(
       await client.run(

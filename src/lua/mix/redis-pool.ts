@@ -49,7 +49,8 @@ export class RedisPool {
     member.pending++;
     try {
       if (member.connecting !== undefined) await member.connecting;
-      return await member.client.callBuffer(command, ...args);
+      // In capitals ioredis takes it as it is; in small letters it would turn replies of HGETALL into objects, and arguments too.
+      return await member.client.callBuffer(command.toUpperCase(), ...args);
     } catch (error) {
       // The answer to the command stands for itself; anything else means a broken connection and needs to say which.
       if (error instanceof Error && error.name === "ReplyError" && error !== member.cause) throw error;
