@@ -10,6 +10,16 @@ export function textArgument(L: LuaState, arg: number): string {
   return L.toText(arg) ?? L.argError(arg, `string expected, got ${typeName(L, arg)}`);
 }
 
+/**
+ * The name of a channel, a topic or a context key. One that is not UTF-8 is an error to be returned: read as text, different
+ * names would become the same.
+ */
+export function nameArgument(L: LuaState, arg: number): string | { error: string } {
+  const name = L.toStrictText(arg);
+  if (name !== undefined) return name;
+  return { error: `the name ${JSON.stringify(textArgument(L, arg))} is not UTF-8` };
+}
+
 export function numberArgument(L: LuaState, arg: number): number {
   return L.toNumber(arg) ?? L.argError(arg, `number expected, got ${typeName(L, arg)}`);
 }

@@ -1,7 +1,7 @@
 import { closeCodeAllowed } from "../hub/calls.ts";
 import { Connection, type Failure } from "../hub/connection.ts";
 import type { Hub } from "../hub/hub.ts";
-import { anyArgument, isAbsent, shownArgument, tableArgument, textArgument } from "./arguments.ts";
+import { anyArgument, isAbsent, nameArgument, shownArgument, tableArgument, textArgument } from "./arguments.ts";
 import { pushContextValue, waitForContextValue } from "./context-wait.ts";
 import { createMetatable } from "./metatable.ts";
 import { readPayload } from "./payload.ts";
@@ -19,6 +19,7 @@ export function createConnectionType(L: LuaState, hub: Hub, encode?: Encode): nu
     subscribe: (state) => {
       const connection = self(state);
       const channels = channelArguments(state);
+      if ("error" in channels) return pushFailure(state, channels.error);
       for (const channel of channels) {
         const failure = hub.subscribe(connection, channel);
         if (failure !== undefined) return pushFailure(state, failure);
@@ -27,7 +28,9 @@ export function createConnectionType(L: LuaState, hub: Hub, encode?: Encode): nu
     },
     unsubscribe: (state) => {
       const connection = self(state);
-      for (const channel of channelArguments(state)) hub.unsubscribe(connection, channel);
+      const channels = channelArguments(state);
+      if ("error" in channels) return pushFailure(state, channels.error);
+      for (const channel of channels) hub.unsubscribe(connection, channel);
       return pushFailure(state, undefined);
     },
     set_context: (state) => {
@@ -41,7 +44,8 @@ export function createConnectionType(L: LuaState, hub: Hub, encode?: Encode): nu
     /** Setting nil removes the key. */
     set_context_value: (state) => {
       const connection = self(state);
-      const key = textArgument(state, 2);
+      const key = nameArgument(state, 2);
+      if (typeof key === "object") return pushFailure(state, key.error);
       if (isAbsent(state, 3)) {
         if (connection.context !== undefined) delete connection.context[key];
         return pushFailure(state, undefined);
@@ -79,9 +83,13 @@ function pushFailure(L: LuaState, failure: Failure): number {
   return 1;
 }
 
-function channelArguments(L: LuaState): string[] {
+function channelArguments(L: LuaState): string[] | { error: string } {
   const channels: string[] = [];
-  for (let arg = 2, top = Math.max(2, L.getTop()); arg <= top; arg++) channels.push(textArgument(L, arg));
+  for (let arg = 2, top = Math.max(2, L.getTop()); arg <= top; arg++) {
+    const channel = nameArgument(L, arg);
+    if (typeof channel === "object") return channel;
+    channels.push(channel);
+  }
   return channels;
 }
 

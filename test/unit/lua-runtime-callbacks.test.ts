@@ -236,3 +236,19 @@ test("what is wrong with an argument is told with what was found", () => {
     'a connection has no field "user": conn:set_context_value("user", value) keeps a value with it',
   );
 });
+
+test("names that are not UTF-8 are refused: read as text, different ones would become the same", () => {
+  const refused = 'the name "�" is not UTF-8';
+  expect(
+    run(`
+      send(conn:subscribe("ok", "\\255"))
+      send(conn:unsubscribe("\\255"))
+      send(#conn:channels())
+      send(conn:set_context_value("\\255", 1))
+      send(mix.json_encode(conn:context()))
+      send(mix.mesh.publish("\\254", "x"))
+      send(mix.queue.push("\\255", "x"))
+      send(mix.queue.new("\\255", 1))
+      send(conn:subscribe("房间"))`),
+  ).toEqual([refused, refused, "0", refused, "[]", `nil nil ${refused}`, `nil ${refused}`, refused, "nil"]);
+});

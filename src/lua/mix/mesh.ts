@@ -2,7 +2,7 @@ import { parseClientId } from "../../client-id.ts";
 import type { Failure } from "../../hub/connection.ts";
 import type { PublishCount } from "../../hub/hub.ts";
 import type { Soon } from "../../mesh/operations.ts";
-import { shownArgument, textArgument } from "../arguments.ts";
+import { nameArgument, shownArgument, textArgument } from "../arguments.ts";
 import type { ScriptHost } from "../host.ts";
 import { readPayload } from "../payload.ts";
 import type { LuaState } from "../state.ts";
@@ -24,14 +24,10 @@ export function installMesh(L: LuaState, host: ScriptHost): void {
   });
   L.setField(-2, "send");
   L.pushFunction((state) => {
-    const channel = textArgument(state, 1);
+    const channel = nameArgument(state, 1);
+    if (typeof channel === "object") return pushUnpublished(state, channel.error);
     const payload = readPayload(state, 2, 3);
-    if (typeof payload === "object" && "error" in payload) {
-      state.pushNil();
-      state.pushNil();
-      state.pushText(payload.error);
-      return 3;
-    }
+    if (typeof payload === "object" && "error" in payload) return pushUnpublished(state, payload.error);
     return soon(state, operations.publish(channel, payload), pushPublished);
   });
   L.setField(-2, "publish");
@@ -50,6 +46,13 @@ function pushSent(L: LuaState, failure: Failure): number {
   if (failure === undefined) L.pushNil();
   else L.pushText(failure);
   return 1;
+}
+
+function pushUnpublished(L: LuaState, error: string): number {
+  L.pushNil();
+  L.pushNil();
+  L.pushText(error);
+  return 3;
 }
 
 /** How many subscribers it was handed to, and how many of all it could not be. */

@@ -1,4 +1,4 @@
-import { anyArgument, failure, numberArgument, textArgument } from "../arguments.ts";
+import { anyArgument, failure, nameArgument, numberArgument } from "../arguments.ts";
 import type { ScriptHost } from "../host.ts";
 import type { LuaState } from "../state.ts";
 import { readJson } from "../values.ts";
@@ -9,7 +9,8 @@ export function installQueue(L: LuaState, host: ScriptHost): void {
   const { operations } = host;
   L.newTable();
   L.pushFunction((state) => {
-    const topic = textArgument(state, 1);
+    const topic = nameArgument(state, 1);
+    if (typeof topic === "object") return failure(state, topic.error);
     anyArgument(state, 2);
     const data = jsonText(state, 2);
     if (typeof data === "object") return failure(state, `queue.push: ${data.error}`);
@@ -20,7 +21,9 @@ export function installQueue(L: LuaState, host: ScriptHost): void {
   });
   L.setField(-2, "push");
   L.pushFunction((state) => {
-    const refused = operations.declareTopic(textArgument(state, 1), numberArgument(state, 2));
+    const topic = nameArgument(state, 1);
+    const size = numberArgument(state, 2);
+    const refused = typeof topic === "object" ? topic : operations.declareTopic(topic, size);
     if (refused === undefined) state.pushNil();
     else state.pushText(refused.error);
     return 1;
