@@ -3,9 +3,9 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { stringify } from "yaml";
-import { freePort } from "../support/command.ts";
 import { Connmix, freePorts } from "../support/connmix.ts";
 import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/ports.ts";
 import { TestSocket } from "../support/websocket.ts";
 
 setDefaultTimeout(60_000);

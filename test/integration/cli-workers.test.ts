@@ -1,8 +1,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { freePort } from "../support/command.ts";
 import { Connmix, freePorts } from "../support/connmix.ts";
 import { eventually } from "../support/eventually.ts";
 import { metric, scrape } from "../support/metrics.ts";
+import { freePort } from "../support/ports.ts";
 import { TestSocket } from "../support/websocket.ts";
 
 setDefaultTimeout(60_000);

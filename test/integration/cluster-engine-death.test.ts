@@ -1,9 +1,9 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { nodes, notReady, REGISTRIES, type RegistryKind, TTL, withCluster } from "../support/cluster.ts";
-import { freePort } from "../support/command.ts";
 import type { Connmix } from "../support/connmix.ts";
 import { eventually, Fatal } from "../support/eventually.ts";
 import { metric, scrape } from "../support/metrics.ts";
+import { freePort } from "../support/ports.ts";
 import { backendOf, connectTo } from "../support/station.ts";
 import { countOf, isAscending, isComplete, Traffic } from "../support/traffic.ts";
 

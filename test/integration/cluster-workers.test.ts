@@ -1,9 +1,9 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { Client } from "../../src/client/index.ts";
 import { nodes, withCluster } from "../support/cluster.ts";
-import { freePort } from "../support/command.ts";
 import { eventually } from "../support/eventually.ts";
 import { metric, scrape } from "../support/metrics.ts";
+import { freePort } from "../support/ports.ts";
 import { ask } from "../support/station.ts";
 import { TestSocket } from "../support/websocket.ts";
 

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Connmix, freePorts } from "../support/connmix.ts";
 import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/ports.ts";
 import { TestSocket } from "../support/websocket.ts";
 
 const DEPLOY = resolve(import.meta.dir, "../../conf/deploy");
@@ -66,15 +66,6 @@ test("the HAProxy sample is valid as it is", async () => {
   expect(await haproxy.exited).toBe(0);
 });
 
-/** A port that was free a moment ago: a proxy cannot be given 0 and asked which it took. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const { port } = server.address() as { port: number };
-  await new Promise((done) => server.close(done));
-  return port;
-}
-
 /** Connects from an address other than the proxy's own, which Bun's WebSocket cannot, says hello and returns the answer. */
 async function askFrom(localAddress: string, url: string): Promise<string> {
   const script = `
@@ -123,7 +114,7 @@ const proxies: [string, (port: number) => string[]][] = [
 
 describe.each(proxies)("behind %s", (name, commandFor) => {
   test("WebSockets pass, and the engine knows the client's own address, whatever the client claims", async () => {
-    const port = await freePort();
+    const port = freePort();
     const proxy = Bun.spawn(commandFor(port), { stdout: "ignore", stderr: "ignore" });
     try {
       const answer = await eventually(() => askFrom("127.0.0.9", `ws://127.0.0.1:${port}/`));

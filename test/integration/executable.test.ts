@@ -2,10 +2,11 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join, resolve } from "node:path";
-import { type CommandResult, freePort, runCommand } from "../support/command.ts";
+import { type CommandResult, runCommand } from "../support/command.ts";
 import { Connmix, freePorts } from "../support/connmix.ts";
 import { LineClient } from "../support/line-client.ts";
 import { metric, scrape } from "../support/metrics.ts";
+import { freePort } from "../support/ports.ts";
 import { TestSocket } from "../support/websocket.ts";
 
 setDefaultTimeout(60_000);

@@ -253,7 +253,7 @@ describe("on the way", () => {
   });
 
   test("a refused connection and an unknown host are errors", async () => {
-    expect((await request("GET", `http://127.0.0.1:${await freePort()}/x?token=secret`))[1]).toMatch(
+    expect((await request("GET", `http://127.0.0.1:${freePort()}/x?token=secret`))[1]).toMatch(
       /^http GET http:\/\/127\.0\.0\.1:\d+\/x: ECONNREFUSED/,
     );
     expect((await request("GET", "http://nosuchhost.invalid/"))[1]).toContain("http GET http://nosuchhost.invalid/: ");

@@ -208,7 +208,7 @@ for (const [name, startBackend] of [
     }, 30_000);
 
     test("the first join tells the user when nothing listens at the address", async () => {
-      const address = `127.0.0.1:${await freePort()}`;
+      const address = `127.0.0.1:${freePort()}`;
       const place = backend.access.kind === "center" ? { address } : { url: `redis://${address}` };
       const member = watch({ ...backend.access, ...place } as RegistryAccess);
       const error = await member.registry.join(candidate()).catch((thrown: unknown) => thrown);

@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
-import { freePort } from "./command.ts";
 import { Connmix, freePorts, type StartOptions } from "./connmix.ts";
 import { eventually } from "./eventually.ts";
 import { metric, scrape } from "./metrics.ts";
+import { freePort } from "./ports.ts";
 import { RedisServer } from "./redis.ts";
 
 export type RegistryKind = "center" | "redis";

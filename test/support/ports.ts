@@ -1,11 +1,15 @@
-import { createServer } from "node:net";
-
-/** A TCP port of this machine that nothing listens on now; for programs that cannot say which port they chose. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen({ port: 0, host: "127.0.0.1" }, resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (typeof address !== "object" || address === null) throw new Error("no port");
-  return address.port;
+/**
+ * A TCP port for what cannot be told to find one by itself: free a moment ago, and below those that the system hands out to
+ * clients and to whoever asks for any.
+ */
+export function freePort(): number {
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000);
+    try {
+      Bun.listen({ hostname: "127.0.0.1", port, socket: { data() {} } }).stop(true);
+      return port;
+    } catch {
+      // Taken: try another.
+    }
+  }
 }

@@ -27,7 +27,7 @@ export class RedisServer {
 
   /** Resolves when it answers. */
   static async start(options: RedisServerOptions = {}): Promise<RedisServer> {
-    const server = new RedisServer(await freePort(), options);
+    const server = new RedisServer(freePort(), options);
     await server.start();
     return server;
   }
@@ -151,7 +151,7 @@ export class RedisCluster {
   static async start(): Promise<RedisCluster> {
     const servers: RedisServer[] = [];
     for (let index = 0; index < 3; index++) {
-      const bus = await freePort();
+      const bus = freePort();
       servers.push(
         await RedisServer.start({
           arguments: [
