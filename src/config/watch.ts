@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
-import { messageOf } from "../errors.ts";
+import { messageOf, UserError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { childOf, dotted, type Key, type Path, rootKey } from "./keys.ts";
 import { type LoadedConfig, loadConfig } from "./load.ts";
@@ -37,6 +37,8 @@ export function watchConfig(
     read = seen = fingerprint(file);
     let next: LoadedConfig;
     try {
+      // On a full disk a saved file ends up empty: that is no wish to go on without users and limits.
+      if (statSync(file, { throwIfNoEntry: false })?.size === 0) throw new UserError(`${file} is empty`);
       next = loadConfig(file);
     } catch (thrown) {
       log.error(`the configuration was not reloaded, the old one stays:\n${messageOf(thrown)}`);

@@ -97,3 +97,12 @@ test("a file that went away changes nothing", async () => {
   expect(logged[0]).toContain("cannot read the configuration");
   expect(seen).toEqual([]);
 });
+
+test("a file that lost its content, as on a full disk, takes nothing away", () => {
+  writeFileSync(file, `access: { users: [{ username: a, password: b, roles: [read] }] }\n${BASE}`);
+  watch.reload();
+  writeFileSync(file, "");
+  watch.reload();
+  expect(seen).toHaveLength(1);
+  expect(logged.at(-1)).toBe(`error the configuration was not reloaded, the old one stays:\n${file} is empty`);
+});
