@@ -210,6 +210,9 @@ describe("options", () => {
     ["{ timeout = {} }", "the timeout is a table"],
     ["{ auth = { username = 'x' } }", "auth expects username and password"],
     ["{ max_body_size = 'x' }", "max_body_size expects a number of bytes"],
+    ["{ header = {} }", 'there is no option "header", expected query, headers, cookies'],
+    ["{ 'x' }", "there is no option 1"],
+    ["{ headers = { 'Accept: text/html' } }", "headers: a key is 1, expected a name"],
   ])("%s is an error", async (options, message) => {
     const [value, error] = await request("GET", at("/"), options);
     expect(value).toBeNull();

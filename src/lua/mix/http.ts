@@ -1,5 +1,5 @@
 import { messageOf } from "../../errors.ts";
-import { failure, textArgument } from "../arguments.ts";
+import { failure, shownArgument, textArgument } from "../arguments.ts";
 import type { LuaState } from "../state.ts";
 import { wait } from "../wait.ts";
 import { parseDuration } from "./duration.ts";
@@ -8,6 +8,7 @@ import { type HttpRequest, type HttpResponse, sendRequest } from "./http-request
 const DEFAULT_TIMEOUT = 30_000;
 const LONGEST_TIMEOUT = 24 * 3_600_000;
 const DEFAULT_LARGEST_BODY = 16 * 1024 * 1024;
+const OPTIONS = ["query", "headers", "cookies", "auth", "body", "timeout", "max_body_size"];
 
 /** What is wrong with the arguments of a request, in words for the script. */
 class OptionError extends Error {}
@@ -55,6 +56,7 @@ function readRequest(L: LuaState): HttpRequest {
   if (type === "none" || type === "nil") return request;
   if (type !== "table") throw new OptionError(`the options are a ${type}, expected a table`);
   L.setTop(3);
+  refuseUnknownOptions(L);
   readHeaders(L, request.headers);
   readCookies(L, request.headers);
   readAuth(L, request.headers);
@@ -65,6 +67,17 @@ function readRequest(L: LuaState): HttpRequest {
   request.timeout = readTimeout(L);
   request.largestBody = readLargestBody(L);
   return request;
+}
+
+function refuseUnknownOptions(L: LuaState): void {
+  L.pushNil();
+  while (L.next(3)) {
+    L.pop();
+    const name = shownArgument(L, -1);
+    if (!OPTIONS.some((option) => L.toText(-1) === option)) {
+      throw new OptionError(`there is no option ${name}, expected ${OPTIONS.join(", ")}`);
+    }
+  }
 }
 
 function readUrl(text: string): URL {
@@ -154,10 +167,14 @@ function pairs(L: LuaState, option: string): [name: string, value: string][] {
   if (type === "table") {
     L.pushNil();
     while (L.next(-2)) {
-      const name = L.toText(-2);
+      const name = L.type(-2) === "string" ? L.toText(-2) : undefined;
       const value = L.toText(-1);
       if (name === undefined || value === undefined) {
-        throw new OptionError(`${option}: ${name ?? "a key"} is a ${L.type(-1)}, expected a string or number`);
+        throw new OptionError(
+          name === undefined
+            ? `${option}: a key is ${shownArgument(L, -2)}, expected a name`
+            : `${option}: ${name} is a ${L.type(-1)}, expected a string or number`,
+        );
       }
       found.push([name, value]);
       L.pop();
