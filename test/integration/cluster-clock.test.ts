@@ -2,7 +2,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { resolve } from "node:path";
 import { REGISTRIES, type RegistryKind, withCluster } from "../support/cluster.ts";
 import type { Connmix } from "../support/connmix.ts";
-import { ask, connectTo } from "../support/station.ts";
+import { connectTo } from "../support/station.ts";
 import { expectNothingLost, Traffic } from "../support/traffic.ts";
 
 setDefaultTimeout(60_000);
@@ -24,7 +24,7 @@ async function ids(engine: Connmix, count: number): Promise<string[]> {
 /** How far an engine's clock is behind this process's, in hours. */
 async function hoursBehind(engine: Connmix): Promise<number> {
   const { socket } = await connectTo(engine);
-  const time = Number(await ask(socket, "time"));
+  const time = Number(await socket.ask("time"));
   socket.close();
   return Math.round((Date.now() / 1000 - time) / 3600);
 }

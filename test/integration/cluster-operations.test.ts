@@ -5,7 +5,7 @@ import { type Cluster, nodes, REGISTRIES, withCluster } from "../support/cluster
 import type { Connmix } from "../support/connmix.ts";
 import { eventually } from "../support/eventually.ts";
 import { metric, scrape } from "../support/metrics.ts";
-import { ask, backendOf, connectTo, type GatewayClient } from "../support/station.ts";
+import { backendOf, connectTo, type GatewayClient } from "../support/station.ts";
 
 setDefaultTimeout(60_000);
 
@@ -38,7 +38,7 @@ for (const kind of REGISTRIES) {
             const name = `${from}-${to}`;
             await backend.send(id, `api ${name}`);
             expect(await socket.text()).toBe(`api ${name}`);
-            expect(await ask(clients[from]!.socket, `send ${id} lua ${name}`)).toBe(
+            expect(await clients[from]!.socket.ask(`send ${id} lua ${name}`)).toBe(
               from === to ? `lua ${name}` : "sent",
             );
             expect(await socket.text()).toBe(from === to ? "sent" : `lua ${name}`);
@@ -57,9 +57,9 @@ for (const kind of REGISTRIES) {
           await backend.unsubscribe(clients[1]!.id, `all-${from}`);
           expect(await backend.publish(`all-${from}`, "two left")).toEqual({ total: 2, fail: 0 });
           for (const at of [0, 2]) expect(await clients[at]!.socket.text()).toBe("two left");
-          expect(await ask(clients[1]!.socket, `publish all-${from} by script`)).toBe("published 2 0");
+          expect(await clients[1]!.socket.ask(`publish all-${from} by script`)).toBe("published 2 0");
           for (const at of [0, 2]) expect(await clients[at]!.socket.text()).toBe("by script");
-          expect(await ask(clients[1]!.socket, `join all-${from} joined`)).toBe("joined");
+          expect(await clients[1]!.socket.ask(`join all-${from} joined`)).toBe("joined");
           expect(await clients[1]!.socket.text()).toBe("published 3 0");
           for (const at of [0, 2]) expect(await clients[at]!.socket.text()).toBe("joined");
         }
@@ -113,7 +113,7 @@ test("a publish goes to the engines that have subscribers only, in the publisher
   withCluster("center", 3, (cluster) =>
     withBackends(cluster, async ([publisher], [, subscriber]) => {
       const [first, second, third] = cluster.engines as [Connmix, Connmix, Connmix];
-      expect(await ask(subscriber!.socket, "subscribe news")).toBe("subscribed");
+      expect(await subscriber!.socket.ask("subscribe news")).toBe("subscribed");
       await eventually(async () => expect((await publisher!.publish("news", "begin")).total).toBe(1));
       while ((await subscriber!.socket.text()) !== "begin") {}
       const before = [await framesTo(first, second), await framesTo(first, third)];

@@ -1,7 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { withCluster } from "../support/cluster.ts";
 import { metric, scrape } from "../support/metrics.ts";
-import { ask, backendOf, connectTo } from "../support/station.ts";
+import { backendOf, connectTo } from "../support/station.ts";
 
 setDefaultTimeout(60_000);
 
@@ -17,7 +17,7 @@ test("sends are timed: to own clients by their protocol, to those of other engin
         expect(await first!.socket.text()).toBe("here");
       }
       for (let i = 0; i < 5; i++) await backend.send(second!.id, "there");
-      expect(await ask(first!.socket, `send ${second!.id} by script`)).toBe("sent");
+      expect(await first!.socket.ask(`send ${second!.id} by script`)).toBe("sent");
 
       const asked = await scrape(engines[0]!.apiPort);
       const local = `protocol="websocket",scenario="local"`;

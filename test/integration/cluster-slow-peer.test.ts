@@ -4,7 +4,7 @@ import type { Connmix } from "../support/connmix.ts";
 import { eventually } from "../support/eventually.ts";
 import { metric, scrape } from "../support/metrics.ts";
 import { withProxiedLink } from "../support/proxied-cluster.ts";
-import { ask, backendOf, connectTo, type GatewayClient } from "../support/station.ts";
+import { backendOf, connectTo, type GatewayClient } from "../support/station.ts";
 
 setDefaultTimeout(60_000);
 
@@ -33,7 +33,7 @@ test("a peer that does not read slows nobody else, and what waits for it is boun
     async (_cluster, { from, to, proxy, others }) => {
       const [other] = others as [Connmix];
       const [slow, quick] = [await connectTo(to), await connectTo(other)];
-      for (const { socket } of [slow, quick]) expect(await ask(socket, "subscribe news")).toBe("subscribed");
+      for (const { socket } of [slow, quick]) expect(await socket.ask("subscribe news")).toBe("subscribed");
       const backend = backendOf(from);
       await eventually(async () => expect(await backend.publish("news", "before")).toEqual({ total: 2, fail: 0 }));
       const before = await residentBytes(from);

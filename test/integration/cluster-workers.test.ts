@@ -4,7 +4,6 @@ import { nodes, withCluster } from "../support/cluster.ts";
 import { eventually } from "../support/eventually.ts";
 import { metric, scrape } from "../support/metrics.ts";
 import { freePort } from "../support/ports.ts";
-import { ask } from "../support/station.ts";
 import { TestSocket } from "../support/websocket.ts";
 
 setDefaultTimeout(60_000);
@@ -32,7 +31,7 @@ test("a worker killed under load costs its own connections only, beside another 
     const closed = new Set<TestSocket>();
     for (const socket of sockets) {
       void socket.closed.then(() => closed.add(socket));
-      expect(await ask(socket, "subscribe news")).toBe("subscribed");
+      expect(await socket.ask("subscribe news")).toBe("subscribed");
     }
     await eventually(async () => expect(metric(await scrape(api), "connmix_engine_servers_clients")).toBe(CLIENTS));
     const backend = new Client({ url: `http://127.0.0.1:${alone!.apiPort}`, discover: false });

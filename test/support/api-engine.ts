@@ -1,3 +1,4 @@
+import { expect } from "bun:test";
 import { Access, type User } from "../../src/api/access.ts";
 import type { AllowedOrigins } from "../../src/api/origin.ts";
 import { ApiServer } from "../../src/api/server.ts";
@@ -190,4 +191,13 @@ export class ApiEngine {
     this.#sweeper.stop();
     await this.mesh.stop();
   }
+}
+
+/** What is wrong with a request, which must fail: the code and the message of its reply. */
+export async function failure(socket: TestSocket, request: string): Promise<{ code: number; message: string }> {
+  const reply = await socket.ask(request);
+  const { error, id, ...rest } = JSON.parse(reply);
+  expect(rest).toEqual({});
+  expect(reply).toBe(JSON.stringify({ error: { code: error.code, message: error.message }, id }));
+  return error;
 }

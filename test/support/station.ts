@@ -15,11 +15,5 @@ export interface GatewayClient {
 
 export async function connectTo(engine: Connmix): Promise<GatewayClient> {
   const socket = await TestSocket.connect(`ws://127.0.0.1:${engine.serverPort()}`);
-  return { socket, id: await ask(socket, "id") };
-}
-
-/** Has `cluster.lua` carry out a command and returns its answer. */
-export async function ask(socket: TestSocket, command: string): Promise<string> {
-  socket.send(command);
-  return socket.text();
+  return { socket, id: await socket.ask("id") };
 }

@@ -91,6 +91,12 @@ export class TestSocket {
     return String(await this.next(timeoutMs));
   }
 
+  /** Sends, and takes the next message as the answer. */
+  ask(data: string | Uint8Array): Promise<string> {
+    this.send(data);
+    return this.text();
+  }
+
   // biome-ignore lint/suspicious/noExplicitAny: replies of every shape are compared by the tests
   async json(timeoutMs?: number): Promise<any> {
     return JSON.parse(await this.text(timeoutMs));
