@@ -1,3 +1,4 @@
+import { bytesArgument } from "./arguments.ts";
 import { createMetatable } from "./metatable.ts";
 import type { LuaState } from "./state.ts";
 import type { StreamBuffer } from "./stream-buffer.ts";
@@ -92,11 +93,10 @@ const METHODS = {
   },
   /** The first and last position of a plain string, from 1, as string.find with `plain`. */
   find(L: LuaState): number {
-    const bytes = self(L).waiting(L).bytes();
-    const wanted = L.toBytes(2) ?? L.argError(2, `string expected, got ${L.type(2)}`);
-    const from = offset(integer(L, 3, 1), bytes.length);
-    const found = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).indexOf(wanted, from);
-    if (found < 0 || from > bytes.length) {
+    const waiting = self(L).waiting(L);
+    const wanted = bytesArgument(L, 2);
+    const found = waiting.indexOf(wanted, offset(integer(L, 3, 1), waiting.length));
+    if (found < 0) {
       L.pushNil();
       return 1;
     }
@@ -106,10 +106,10 @@ const METHODS = {
   },
   /** The byte at `i`, or those from `i` to `j`, as string.byte. */
   byte(L: LuaState): number {
-    const bytes = self(L).waiting(L).bytes();
-    const first = offset(integer(L, 2, 1), bytes.length);
-    const last = Math.min(offset(integer(L, 3, first + 1), bytes.length), bytes.length - 1);
-    for (let i = first; i <= last; i++) L.pushNumber(bytes[i]!);
+    const waiting = self(L).waiting(L);
+    const first = offset(integer(L, 2, 1), waiting.length);
+    const last = Math.min(offset(integer(L, 3, first + 1), waiting.length), waiting.length - 1);
+    for (let i = first; i <= last; i++) L.pushNumber(waiting.byteAt(i)!);
     return Math.max(0, last - first + 1);
   },
 };

@@ -6,6 +6,7 @@ import "./fengari-frames.ts";
 import "./fengari-index.ts";
 import "./fengari-execute.ts";
 import "./fengari-threads.ts";
+import "./fengari-tostring.ts";
 
 export const defs = require("fengari/src/defs.js");
 export const lapi = require("fengari/src/lapi.js");

@@ -84,7 +84,8 @@ function isAscii(text: string): boolean {
 
 function latin1(bytes: Uint8Array): string {
   const { length } = bytes;
-  if (length > 24) return Buffer.from(bytes.buffer, bytes.byteOffset, length).toString("latin1");
+  // A Buffer of the same bytes would cost several times what the conversion does.
+  if (length > 24) return Buffer.prototype.toString.call(bytes, "latin1");
   let text = "";
   for (let i = 0; i < length; i++) text += String.fromCharCode(bytes[i]!);
   return text;

@@ -39,6 +39,19 @@ export class StreamBuffer {
     return this.#storage.subarray(this.#start, this.#end);
   }
 
+  /** The byte at `offset`, without consuming it; `undefined` beyond the end. */
+  byteAt(offset: number): number | undefined {
+    const at = this.#start + offset;
+    return at < this.#end ? this.#storage[at] : undefined;
+  }
+
+  /** The offset of the first `wanted` at or after `from`; -1 when there is none. */
+  indexOf(wanted: Uint8Array, from: number): number {
+    if (from > this.length) return -1;
+    const found = Buffer.prototype.indexOf.call(this.#storage, wanted, this.#start + from);
+    return found < 0 || found + wanted.length > this.#end ? -1 : found - this.#start;
+  }
+
   /** `count` waiting bytes from `offset`, without consuming them, or fewer when fewer wait. Not a copy. */
   slice(offset: number, count: number): Uint8Array {
     const from = Math.min(this.#start + offset, this.#end);

@@ -11,12 +11,14 @@ const SPECIAL = /[$^*+?.([%-]/;
 
 /**
  * The functions of `string` whose work a script can make as large as it likes, in versions that respect its budget:
- * they look at the clock on the way, and none makes a string of more than 64 MiB.
+ * they look at the clock on the way, and none makes a string of more than 64 MiB. And those that run for each message.
  */
 export function installStrings(L: LuaState, budget: Budget): void {
   const tick = (state: LuaState) => budget.check(state);
 
   L.getGlobal("string");
+  set(L, "byte", byte);
+  set(L, "sub", sub);
   set(L, "rep", rep);
   set(L, "find", (state) => find(state, tick, true));
   set(L, "match", (state) => find(state, tick, false));
@@ -31,6 +33,31 @@ export function installStrings(L: LuaState, budget: Budget): void {
 function set(L: LuaState, name: string, fn: HostFunction): void {
   L.pushFunction(fn);
   L.setField(-2, name);
+}
+
+function byte(L: LuaState): number {
+  const source = bytesArgument(L, 1);
+  const from = integerArgument(L, 2, 1);
+  const first = Math.max(1, position(from, source.length));
+  const last = Math.min(source.length, position(integerArgument(L, 3, from), source.length));
+  if (last < first) return 0;
+  for (let i = first; i <= last; i++) L.pushNumber(source[i - 1]!);
+  return last - first + 1;
+}
+
+function sub(L: LuaState): number {
+  const source = bytesArgument(L, 1);
+  const first = Math.max(1, position(integerArgument(L, 2), source.length));
+  const last = Math.min(source.length, position(integerArgument(L, 3, -1), source.length));
+  if (first === 1 && last === source.length && L.type(1) === "string") L.setTop(1);
+  // A copy, so that a few bytes that a script keeps do not hold on to all that came with them.
+  else L.pushBytes(last < first ? EMPTY : source.slice(first - 1, last));
+  return 1;
+}
+
+/** A position counted from 1, or from the end when negative; 0 when that is before the beginning. */
+function position(given: number, length: number): number {
+  return given >= 0 ? given : Math.max(0, length + given + 1);
 }
 
 function rep(L: LuaState): number {
@@ -62,7 +89,8 @@ function find(L: LuaState, tick: (L: LuaState) => void, positions: boolean): num
   let s = offset(integerArgument(L, 3, 1), source.length);
   if (s > source.length) return nothing(L);
   if (positions && (L.toBoolean(4) || isPlain(L, pattern))) {
-    const found = Buffer.from(source.buffer, source.byteOffset, source.length).indexOf(pattern, s);
+    // A Buffer of the same bytes would cost more than most searches.
+    const found = Buffer.prototype.indexOf.call(source, pattern, s);
     if (found < 0) return nothing(L);
     L.pushNumber(found + 1);
     L.pushNumber(found + pattern.length);

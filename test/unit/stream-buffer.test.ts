@@ -60,3 +60,15 @@ test("slices stop at the end, discarding too", () => {
   buffer.clear();
   expect(buffer.length).toBe(0);
 });
+
+test("bytes and positions are found without consuming anything, and nothing beyond the end", () => {
+  const buffer = new StreamBuffer();
+  for (const part of ["one\r", "\ntwo", "\r\nthree\r"]) buffer.append(bytes(part));
+  buffer.discard(1);
+  expect([buffer.byteAt(0), buffer.byteAt(3), buffer.byteAt(16)]).toEqual([110, 10, undefined]);
+  const end = bytes("\r\n");
+  expect([0, 2, 3, 7, 8, 100].map((from) => buffer.indexOf(end, from))).toEqual([2, 2, 7, 7, -1, -1]);
+  buffer.discard(9);
+  expect(buffer.indexOf(bytes("three"), 0)).toBe(0);
+  expect(buffer.indexOf(end, 0)).toBe(-1);
+});

@@ -33,22 +33,33 @@ function bytesXor(L: LuaState): number {
   const bytes = bytesArgument(L, 1);
   const key = bytesArgument(L, 2);
   if (key.length === 0) L.argError(2, "a key of at least one byte expected, got an empty string");
-  const result = new Uint8Array(bytes);
-  const whole = key.length === 4 ? xorWords(result, key) : 0;
-  for (let i = whole, k = 0; i < result.length; i++) {
-    result[i]! ^= key[k]!;
-    if (++k === key.length) k = 0;
-  }
-  L.pushBytes(result);
+  L.pushBytes(key.length === 4 ? masked(bytes, key) : xored(bytes, key));
   return 1;
 }
 
-/** The same four bytes at a time, for as many as make whole words; returns how many bytes that are. `bytes` has its own buffer. */
-function xorWords(bytes: Uint8Array, key: Uint8Array): number {
-  const words = new Uint32Array(bytes.buffer, 0, bytes.length >> 2);
-  const word = new Uint32Array(new Uint8Array(key).buffer)[0]!;
-  for (let i = 0; i < words.length; i++) words[i]! ^= word;
-  return words.length * 4;
+function xored(bytes: Uint8Array, key: Uint8Array): Uint8Array {
+  const result = new Uint8Array(bytes.length);
+  for (let i = 0, k = 0; i < bytes.length; i++) {
+    result[i] = bytes[i]! ^ key[k]!;
+    if (++k === key.length) k = 0;
+  }
+  return result;
+}
+
+/** `xored` with a key of four bytes, four at a time. */
+function masked(bytes: Uint8Array, key: Uint8Array): Uint8Array {
+  const { length } = bytes;
+  const result = new Uint8Array(length);
+  const [k0, k1, k2, k3] = key as unknown as [number, number, number, number];
+  let i = 0;
+  for (; i + 4 <= length; i += 4) {
+    result[i] = bytes[i]! ^ k0;
+    result[i + 1] = bytes[i + 1]! ^ k1;
+    result[i + 2] = bytes[i + 2]! ^ k2;
+    result[i + 3] = bytes[i + 3]! ^ k3;
+  }
+  for (; i < length; i++) result[i] = bytes[i]! ^ key[i & 3]!;
+  return result;
 }
 
 /** Strictly: neither surrogates nor overlong forms (RFC 3629), as text messages of WebSocket have to be. */
