@@ -208,6 +208,7 @@ export class Peer {
       this.#requestsFailed++;
       return `${this.name} cannot be reached`;
     }
+    if (length > link.writer.maxFrame) return this.#tooLarge(link);
     if (link.hasRoom(length)) return link;
     this.#dropped++;
     const failure = `${this.name} does not keep up, ${link.writer.waiting} bytes wait`;
@@ -223,12 +224,14 @@ export class Peer {
   }
 
   #finish(link: Link, request: number): void {
-    if (link.finish()) return;
-    this.#requestsFailed++;
-    this.#requests.fail(
-      request,
-      `the message is larger than ${link.writer.maxFrame} bytes, the most a mesh frame may have`,
-    );
+    if (!link.finish()) this.#requests.fail(request, this.#tooLarge(link));
+  }
+
+  #tooLarge(link: Link): string {
+    const failure = `the message is larger than ${link.writer.maxFrame} bytes, the most a mesh frame may have`;
+    // A publisher is told no more than a number.
+    this.#failed(1, `${this.name}: ${failure}`);
+    return failure;
   }
 
   #deadline(): number {

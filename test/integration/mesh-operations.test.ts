@@ -145,7 +145,7 @@ test("order from one publisher to one subscriber holds, with sends in between", 
 });
 
 test("large messages go through, and those beyond the frame limit fail with the limit named", async () => {
-  const limits = { maxFrame: 3_000_000 };
+  const limits = { maxFrame: 3_000_000, maxWaiting: 6_000_000 };
   const [a, b] = [await start({ limits }), await start({ limits })];
   await cluster(a, b);
   const client = b.connect("big");
@@ -153,7 +153,11 @@ test("large messages go through, and those beyond the frame limit fail with the 
   expect(await a.mesh.send(client.id, text)).toBeUndefined();
   expect(client.got[0] === text).toBe(true);
   expect(await a.mesh.send(client.id, "ü".repeat(1_600_000))).toContain("larger than 3000000 bytes");
+  // Nothing waits for the peer: it is not to blame.
+  expect(await a.mesh.send(client.id, "x".repeat(7_000_000))).toContain("larger than 3000000 bytes");
   expect(await a.mesh.publish("big", new Uint8Array(3_000_001))).toEqual({ total: 1, fail: 1 });
+  expect(a.log.lines.join("\n")).toMatch(/warn engine \w+ .*: the message is larger than 3000000 bytes/);
+  expect(a.log.lines.join("\n")).not.toContain("does not keep up");
   expect(a.mesh.push(0, "topic", JSON.stringify("x".repeat(3_000_000)))).toEqual({
     error: expect.stringContaining("a queued message has at most"),
   });
