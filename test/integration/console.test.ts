@@ -1,116 +1,34 @@
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { Connmix, freePorts } from "../support/connmix.ts";
+import { ask, CONSOLE_SCRIPT, ConsoleBrowser, figures, frames, replay, rows } from "../support/console-browser.ts";
 import { eventually } from "../support/eventually.ts";
 import { TestSocket } from "../support/websocket.ts";
 
 setDefaultTimeout(60_000);
-
-/** What entry.lua does, and a channel for who asks for it. */
-const SCRIPT = `
-function on_message(msg, conn)
-  if msg.data == "join" then return conn:subscribe("room") end
-  mix.queue.push("foo", mix.json_encode({ msg = msg }))
-end
-`;
 
 const USERS = [
   { username: "app", password: "s3cret", roles: ["read", "write"] },
   { username: "viewer", password: "look", roles: ["read"] },
 ];
 
-let browser: Browser;
-const pages: Page[] = [];
-/** What the pages complained about: errors of scripts, and of the content security policy. */
-const complaints: string[] = [];
-
+let browser: ConsoleBrowser;
 beforeAll(async () => {
-  browser = await chromium.launch({
-    executablePath: "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-  });
+  browser = await ConsoleBrowser.start();
 });
-
-afterAll(() => browser.close());
-
-afterEach(async () => {
-  for (const page of pages.splice(0)) await page.context().close();
-  expect(complaints.splice(0)).toEqual([]);
-});
-
-async function open(port: number, options: BrowserContextOptions = {}): Promise<Page> {
-  const context = await browser.newContext(options);
-  const page = await context.newPage();
-  pages.push(page);
-  page.on("pageerror", (error) => complaints.push(error.message));
-  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
-  page.on("request", (request) => {
-    if (!request.url().startsWith(`http://127.0.0.1:${port}/console`)) complaints.push(`asked for ${request.url()}`);
-  });
-  await page.goto(`http://127.0.0.1:${port}/console`);
-  await eventually(async () => expect(await page.textContent("#node")).toMatch(/^(engine|center) .*up \d+ /));
-  return page;
-}
-
-/** The figures at the top, by their names. */
-async function figures(page: Page): Promise<Record<string, number>> {
-  const boxes = await page.locator("#figures div").all();
-  const read = async (part: string, i: number) => (await boxes[i]?.locator(part).textContent()) ?? "";
-  const entries = await Promise.all(boxes.map(async (_, i) => [await read("dt", i), Number(await read("dd", i))]));
-  return Object.fromEntries(entries);
-}
-
-function rows(page: Page, table: string): Promise<string[][]> {
-  return page
-    .locator(`#${table} tbody tr`)
-    .evaluateAll((lines) =>
-      lines.map((line) => [...(line as HTMLTableRowElement).cells].map((cell) => cell.textContent)),
-    );
-}
-
-/** Frames of one side that a filter keeps, oldest first. */
-async function frames(page: Page, side: "client" | "backend", kind: "in" | "out" | "bad"): Promise<string[]> {
-  return page.locator(`#${side}-frames p.${kind}`).allTextContents();
-}
-
-async function replay(page: Page): Promise<void> {
-  await page.click("#walk");
-  await passed(page);
-}
-
-async function passed(page: Page): Promise<void> {
-  await eventually(async () => {
-    expect(await page.isEnabled("#walk")).toBe(true);
-    expect(await page.locator("#steps li.done").count()).toBe(5);
-  });
-  expect(await page.locator("#steps li.failed").allTextContents()).toEqual([]);
-}
-
-/** Fills in the form for a method, sends it and returns the reply. */
-async function ask(page: Page, method: string, dialect: string, fields: Record<string, string>): Promise<string> {
-  const before = (await frames(page, "backend", "in")).length;
-  await page.selectOption("#method", method);
-  await page.selectOption("#dialect", dialect);
-  for (const [name, value] of Object.entries(fields)) await page.fill(`#fields [name=${name}]`, value);
-  await page.click("#backend-send button");
-  return eventually(async () => {
-    const reply = (await frames(page, "backend", "in"))[before];
-    if (reply === undefined) throw new Error(`no reply to ${method}`);
-    return reply;
-  });
-}
+afterAll(() => browser.stop());
+afterEach(() => browser.closePages());
 
 describe("on an engine", () => {
   let node: Connmix;
 
   beforeAll(async () => {
     const config = { ...freePorts({ entry: "script.lua" }), cluster: { advertise: "127.0.0.1" } };
-    node = await Connmix.start("single", config, { files: { "script.lua": SCRIPT } });
+    node = await Connmix.start("single", config, { files: { "script.lua": CONSOLE_SCRIPT } });
   });
   afterAll(() => node.stop());
 
   test("the overview tells the truth about the traffic", async () => {
-    const page = await open(node.apiPort);
+    const page = await browser.open(node.apiPort);
     const clients = await Promise.all([1, 2, 3].map(() => TestSocket.connect(`ws://127.0.0.1:${node.serverPort()}`)));
     for (const client of clients) client.send("join");
     for (let i = 0; i < 40; i++) clients[0]?.send("hello");
@@ -156,7 +74,7 @@ describe("on an engine", () => {
   });
 
   test("the charts are drawn, and drawn anew when light becomes dark", async () => {
-    const page = await open(node.apiPort, { colorScheme: "light" });
+    const page = await browser.open(node.apiPort, { colorScheme: "light" });
     const client = await TestSocket.connect(`ws://127.0.0.1:${node.serverPort()}`);
     /** How many different colours each chart shows. */
     const colours = () =>
@@ -179,7 +97,7 @@ describe("on an engine", () => {
   });
 
   test("the log shows what the node logs", async () => {
-    const page = await open(node.apiPort);
+    const page = await browser.open(node.apiPort);
     expect(await page.textContent("#log")).toContain("start the protocol server");
     expect(await page.locator("#log .warn").first().textContent()).toContain("no users are configured");
     await fetch(`http://127.0.0.1:${node.apiPort}/version`, { headers: { origin: "https://elsewhere.example" } });
@@ -189,14 +107,14 @@ describe("on an engine", () => {
   test("the walk-through passes, again and again, and with messages of others waiting in the topic", async () => {
     const other = await TestSocket.connect(`ws://127.0.0.1:${node.serverPort()}`);
     for (const text of ["one", "two"]) other.send(text);
-    const page = await open(node.apiPort);
+    const page = await browser.open(node.apiPort);
     for (let i = 0; i < 3; i++) await replay(page);
     expect(await frames(page, "client", "in")).toEqual(["hello, world!", "hello, world!", "hello, world!"]);
     other.close();
   });
 
   test("every method can be called from the form, in either dialect", async () => {
-    const page = await open(node.apiPort);
+    const page = await browser.open(node.apiPort);
     await replay(page);
     const methods = await page.locator("#method option").allTextContents();
     for (const dialect of ["long", "short"]) {
@@ -234,88 +152,13 @@ describe("on an engine", () => {
   });
 
   test("what cannot be reached is said in the panel and stops the walk-through", async () => {
-    const page = await open(node.apiPort);
+    const page = await browser.open(node.apiPort);
     await page.fill("#client-url", "ws://127.0.0.1:9/");
     await page.click("#walk");
     await eventually(async () => expect(await page.locator("#steps li.failed").count()).toBe(2));
     expect((await frames(page, "client", "bad")).join()).toContain("is a websocket server at that address?");
     expect(await page.isEnabled("#walk")).toBe(true);
-    expect(complaints.splice(0).join()).toContain("ERR_UNSAFE_PORT");
-  });
-
-  test("the keyboard alone is enough", async () => {
-    const page = await open(node.apiPort);
-    const focused = () => page.evaluate(() => document.activeElement?.id ?? "");
-    const tabTo = async (id: string) => {
-      for (let i = 0; i < 40 && (await focused()) !== id; i++) await page.keyboard.press("Tab");
-      expect(await focused()).toBe(id);
-      // The page draws itself anew every second: the focus must stay.
-      expect(await page.evaluate(() => getComputedStyle(document.activeElement as Element).outlineStyle)).not.toBe(
-        "none",
-      );
-    };
-    await page.keyboard.press("Tab");
-    await page.keyboard.press("Enter");
-    expect(await focused()).toBe("try");
-    await tabTo("walk");
-    await page.keyboard.press("Enter");
-    await passed(page);
-    await tabTo("client-message");
-    await page.keyboard.type(" by keyboard");
-    await page.keyboard.press("Enter");
-    expect((await frames(page, "client", "out")).at(-1)).toContain("by keyboard");
-    await tabTo("method");
-    await page.keyboard.type("mesh.publish");
-    await tabTo("frame");
-    await page.keyboard.press("Tab");
-    await page.keyboard.press("Enter");
-    await eventually(async () => expect((await frames(page, "backend", "in")).at(-1)).toContain('"total":0'));
-  });
-
-  test.each([360, 700, 1400])("at a width of %d nothing is cut off", async (width) => {
-    const page = await open(node.apiPort, { viewport: { width, height: 800 } });
-    await replay(page);
-    const overflow = await page.evaluate(() => {
-      const right = document.documentElement.clientWidth;
-      const scrolls = (element: Element) => element.closest(".scroll") !== null;
-      return [...document.body.querySelectorAll("*")]
-        .filter((element) => !scrolls(element) && element.getBoundingClientRect().right > right + 0.5)
-        .map((element) => element.outerHTML.slice(0, 80));
-    });
-    expect(overflow).toEqual([]);
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width);
-  });
-
-  test.each(["light", "dark"] as const)("text can be read in the %s colours", async (colorScheme) => {
-    const page = await open(node.apiPort, { colorScheme });
-    await replay(page);
-    /** The lowest contrast (WCAG 2.2, 1.4.3) of text with its background. */
-    const worst = await page.evaluate(() => {
-      const rgb = (colour: string) =>
-        /[\d.]+/g.exec(colour) ? (colour.match(/[\d.]+/g) ?? []).map(Number) : [0, 0, 0, 0];
-      const luminance = (colour: number[]) => {
-        const [r = 0, g = 0, b = 0] = colour.slice(0, 3).map((channel) => {
-          const c = channel / 255;
-          return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
-        });
-        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-      };
-      const background = (element: Element | null): number[] => {
-        if (element === null) return [255, 255, 255];
-        const colour = rgb(getComputedStyle(element).backgroundColor);
-        return colour[3] === 0 ? background(element.parentElement) : colour;
-      };
-      let lowest = { contrast: 21, text: "" };
-      for (const element of document.body.querySelectorAll("*:not(button:disabled)")) {
-        const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent?.trim());
-        if (!own || element.matches("script, style")) continue;
-        const [text, behind] = [luminance(rgb(getComputedStyle(element).color)), luminance(background(element))];
-        const contrast = (Math.max(text, behind) + 0.05) / (Math.min(text, behind) + 0.05);
-        if (contrast < lowest.contrast) lowest = { contrast, text: element.textContent ?? "" };
-      }
-      return lowest;
-    });
-    expect(worst.contrast, worst.text).toBeGreaterThan(4.5);
+    expect(browser.complaints.splice(0).join()).toContain("ERR_UNSAFE_PORT");
   });
 });
 
@@ -324,10 +167,10 @@ test("on a center, with the engine in another process: rates, links to the engin
   const engine = await Connmix.start(
     "engine",
     freePorts({ entry: "script.lua" }, { centerRegistry: `127.0.0.1:${center.registryPort}` }),
-    { files: { "script.lua": SCRIPT } },
+    { files: { "script.lua": CONSOLE_SCRIPT } },
   );
   try {
-    const page = await open(center.centerApiPort);
+    const page = await browser.open(center.centerApiPort);
     await eventually(async () => expect((await rows(page, "engines"))[0]?.[0]).toBe(engine.nodeId));
     const link = await page.getAttribute("#engines a", "href");
     expect(link).toBe(`http://127.0.0.1:${engine.apiPort}/console`);
@@ -345,7 +188,7 @@ describe("with users", () => {
 
   beforeAll(async () => {
     const config = { ...freePorts({ entry: "script.lua" }), access: { users: USERS } };
-    node = await Connmix.start("single", config, { files: { "script.lua": SCRIPT } });
+    node = await Connmix.start("single", config, { files: { "script.lua": CONSOLE_SCRIPT } });
   });
   afterAll(() => node.stop());
 
@@ -357,11 +200,11 @@ describe("with users", () => {
   });
 
   test("a user with both roles walks through", async () => {
-    await replay(await open(node.apiPort, as("app", "s3cret")));
+    await replay(await browser.open(node.apiPort, as("app", "s3cret")));
   });
 
   test("one who may only read sees everything and changes nothing", async () => {
-    const page = await open(node.apiPort, as("viewer", "look"));
+    const page = await browser.open(node.apiPort, as("viewer", "look"));
     expect((await figures(page)).Engines).toBe(1);
     await page.click("#backend-connect");
     await eventually(async () => expect(await page.textContent("#backend-connect")).toBe("Disconnect"));
