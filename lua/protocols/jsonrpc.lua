@@ -107,14 +107,22 @@ local function answer(methods, message, conn)
   return { jsonrpc = "2.0", result = result == nil and mix.null or result, id = message.id }
 end
 
+-- What has no JSON form, a function say, is the method's mistake: the client is told instead of waiting for an answer.
+local function sendable(response)
+  if mix.json_encode(response) then
+    return response
+  end
+  return failure(response.id, jsonrpc.INTERNAL_ERROR, "Internal error")
+end
+
 -- An on_message that calls methods[name](params, conn) and sends what it returns: a result, or nil and an error, which is
 -- text or { code, message, data }.
 function jsonrpc.server(methods)
   return function(message, conn)
     if message[1] == nil then
       local response = answer(methods, message, conn)
-      if response then
-        conn:send(response)
+      if response and conn:send(response) then
+        conn:send(sendable(response))
       end
       return
     end
@@ -122,7 +130,10 @@ function jsonrpc.server(methods)
     for _, each in ipairs(message) do
       responses[#responses + 1] = answer(methods, each, conn)
     end
-    if #responses > 0 then
+    if #responses > 0 and conn:send(responses) then
+      for i, response in ipairs(responses) do
+        responses[i] = sendable(response)
+      end
       conn:send(responses)
     end
   end

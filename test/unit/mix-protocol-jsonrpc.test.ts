@@ -18,6 +18,7 @@ const server = new Scripted(
     refused = function() return nil, "not today" end,
     coded = function() return nil, { code = 7, message = "seven", data = { 7 } } end,
     broken = function() error("oops") end,
+    unsendable = function() return { n = 0 / 0, f = print } end,
     caller = function(_, conn) return conn:client_id() end,
   })
 `,
@@ -52,6 +53,11 @@ test.each([
     error(-32700, expect.stringContaining("Parse error: "), null),
   ],
   ['{"jsonrpc": "2.0", "method": 1, "params": "bar"}', [invalid]],
+  ['{"jsonrpc": "2.0", "method": "unsendable", "id": 1}', error(-32603, "Internal error", 1)],
+  [
+    '[{"jsonrpc": "2.0", "method": "no", "id": 1}, {"jsonrpc": "2.0", "method": "unsendable", "id": 2}]',
+    [[...ok(false, 1), ...error(-32603, "Internal error", 2)]],
+  ],
   ["[]", [invalid]],
   ["[1]", [[invalid]]],
   ["[1,2,3]", [[invalid, invalid, invalid]]],
