@@ -5,6 +5,7 @@ import { watchConfig } from "./config/watch.ts";
 import { surviveFaults } from "./faults.ts";
 import { createLog, type OwnLog } from "./log.ts";
 import type { RunningNode } from "./node.ts";
+import { watchOpenFiles } from "./open-files.ts";
 import { BANNER, versionLine } from "./version.ts";
 import { supervisorLink, type WorkerRole, workerRole } from "./worker-link.ts";
 
@@ -28,6 +29,7 @@ export async function runNode(
   try {
     await starting;
     surviveFaults(log);
+    watchOpenFiles(log);
     supervisorLink?.ready();
   } catch (thrown) {
     await log.close();

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { connect, type Socket } from "node:net";
 import { resolve } from "node:path";
 import { Connmix, freePorts } from "../support/connmix.ts";
 import { metric } from "../support/metrics.ts";
@@ -42,5 +43,20 @@ test("SIGTERM while the registry does not answer: the start fails with its own m
   } finally {
     await engine.kill();
     silent.stop(true);
+  }
+});
+
+test("a process that runs out of file descriptors says so, and again when it has some", async () => {
+  const limited = ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh", process.execPath, resolve(SRC, "main.ts")];
+  const node = await Connmix.start("dev", freePorts(), { program: limited });
+  const clients: Socket[] = [];
+  try {
+    for (let n = 0; n < 60; n++) clients.push(connect(node.serverPort(), "127.0.0.1").on("error", () => {}));
+    await node.line(/WARN .* files are open, and at 64 clients are kept waiting: raise the limit/);
+    for (const client of clients) client.destroy();
+    await node.line(/INFO .* files are open now, of 64 at most/);
+  } finally {
+    for (const client of clients) client.destroy();
+    await node.kill();
   }
 });
