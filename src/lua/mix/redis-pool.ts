@@ -14,7 +14,7 @@ interface Member {
   connecting: Promise<void> | undefined;
   /** Commands not answered yet. */
   pending: number;
-  /** When the last command was answered, in milliseconds. */
+  /** When the last command was answered, in milliseconds of `performance.now()`. */
   idleSince: number;
   /** What ioredis told about a broken connection; commands it rejects with a mere "Connection is closed." */
   cause: Error | undefined;
@@ -60,7 +60,7 @@ export class RedisPool {
       throw new Error(`redis "${name}" (${addr}): ${member.cause?.message ?? lost}`);
     } finally {
       member.pending--;
-      member.idleSince = Date.now();
+      member.idleSince = performance.now();
     }
   }
 
@@ -97,7 +97,13 @@ export class RedisPool {
       connectTimeout: ANSWER_MS,
       socketTimeout: ANSWER_MS,
     });
-    const member: Member = { client, connecting: undefined, pending: 0, idleSince: Date.now(), cause: undefined };
+    const member: Member = {
+      client,
+      connecting: undefined,
+      pending: 0,
+      idleSince: performance.now(),
+      cause: undefined,
+    };
     client.on("error", (error: Error) => {
       member.cause = error;
     });
@@ -121,7 +127,7 @@ export class RedisPool {
   }
 
   #closeIdle(): void {
-    const before = Date.now() - this.#options.idleTimeout * 1000;
+    const before = performance.now() - this.#options.idleTimeout * 1000;
     for (const member of [...this.#members]) {
       if (member.pending === 0 && member.idleSince < before) this.#drop(member);
     }
