@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from "bun:test";
 import type { MeshOptions } from "../../src/mesh/mesh.ts";
 import { until } from "../support/eventually.ts";
-import { cluster, MemoryConsumer, MeshEngine } from "../support/mesh-engine.ts";
+import { MemoryConsumer } from "../support/memory-consumer.ts";
+import { cluster, MeshEngine } from "../support/mesh-engine.ts";
 import { MeshProxy } from "../support/mesh-proxy.ts";
 
 const running: { stop(): unknown }[] = [];

@@ -1,6 +1,5 @@
 import { ClientIds } from "../../src/client-id.ts";
 import { Connection, type Failure, type Payload } from "../../src/hub/connection.ts";
-import type { Consumer, QueueMessage } from "../../src/hub/consumer.ts";
 import { type Fanout, Hub } from "../../src/hub/hub.ts";
 import { type QueueLimits, Queues } from "../../src/hub/queue.ts";
 import { Mesh, type MeshOptions } from "../../src/mesh/mesh.ts";
@@ -54,27 +53,6 @@ export class MemoryClient extends Connection {
 
   waitingBytes(): number {
     return 0;
-  }
-}
-
-/** A consumer that keeps what it is handed; with `reads` false it refuses. */
-export class MemoryConsumer implements Consumer {
-  readonly remote = false;
-  readonly got: QueueMessage[] = [];
-  reads = true;
-
-  take(message: QueueMessage): boolean {
-    if (this.reads) this.got.push(message);
-    return this.reads;
-  }
-
-  weight(): number {
-    return 1;
-  }
-
-  /** The messages as the numbers they carry. */
-  get numbers(): number[] {
-    return this.got.map((message) => JSON.parse(message.data));
   }
 }
 

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
-import type { Consumer, QueueMessage } from "../../src/hub/consumer.ts";
 import { Queues } from "../../src/hub/queue.ts";
 import { Inbox, type InboxStream, type Sender } from "../../src/mesh/inbox.ts";
+import { MemoryConsumer } from "../support/memory-consumer.ts";
 
 class TestSender implements Sender {
   readonly confirmed: number[] = [];
@@ -19,25 +19,11 @@ class TestSender implements Sender {
   }
 }
 
-class TestConsumer implements Consumer {
-  readonly remote = false;
-  readonly got: string[] = [];
-  reads = true;
-  onTake: () => void = () => {};
-  weight = () => 1;
-
-  take(message: QueueMessage): boolean {
-    this.onTake();
-    if (this.reads) this.got.push(message.data);
-    return this.reads;
-  }
-}
-
 let queues: Queues;
 let inbox: Inbox;
 let sender: TestSender;
 let stream: InboxStream;
-let consumer: TestConsumer;
+let consumer: MemoryConsumer;
 
 beforeEach(() => {
   queues = new Queues({ topicSize: 10, maxTopics: 10 });
@@ -48,7 +34,7 @@ beforeEach(() => {
   };
   sender = new TestSender("peer");
   stream = inbox.open(sender, "jobs");
-  consumer = new TestConsumer();
+  consumer = new MemoryConsumer();
 });
 
 function receive(...sequences: number[]): void {
@@ -59,13 +45,13 @@ function receive(...sequences: number[]): void {
 
 describe("the inbox", () => {
   test("hands each message to one consumer and confirms it", () => {
-    const other = new TestConsumer();
+    const other = new MemoryConsumer();
     queues.addConsumer("jobs", consumer);
     queues.addConsumer("jobs", other);
     receive(1, 2, 3, 4);
-    expect([consumer.got, other.got]).toEqual([
-      ["1", "3"],
-      ["2", "4"],
+    expect([consumer.numbers, other.numbers]).toEqual([
+      [1, 3],
+      [2, 4],
     ]);
     expect(sender.confirmed).toEqual([1, 2, 3, 4]);
     expect(inbox.held).toBe(0);
@@ -81,7 +67,7 @@ describe("the inbox", () => {
   test("skips what it has had and objects to a gap", () => {
     queues.addConsumer("jobs", consumer);
     receive(1, 2, 1, 2, 3);
-    expect(consumer.got).toEqual(["1", "2", "3"]);
+    expect(consumer.numbers).toEqual([1, 2, 3]);
     expect(inbox.duplicates).toBe(2);
     expect(() => receive(5)).toThrow("message 5 of a topic after message 3");
   });
@@ -95,7 +81,7 @@ describe("the inbox", () => {
     consumer.reads = true;
     queues.resume("jobs", consumer);
     receive(4);
-    expect(consumer.got).toEqual(["1", "2", "3", "4"]);
+    expect(consumer.numbers).toEqual([1, 2, 3, 4]);
     expect(stream).toMatchObject({ received: 4, delivered: 4 });
   });
 
@@ -110,11 +96,11 @@ describe("the inbox", () => {
     consumer.reads = true;
     queues.addConsumer("jobs", consumer);
     receive(4, 5);
-    expect(consumer.got).toEqual(["1"]);
+    expect(consumer.numbers).toEqual([1]);
     // The sender has taken note and starts again behind what was delivered.
     stream.returning = false;
     receive(2, 3);
-    expect(consumer.got).toEqual(["1", "2", "3"]);
+    expect(consumer.numbers).toEqual([1, 2, 3]);
   });
 
   test("with the link down there is nothing on its way to ignore", () => {
@@ -131,7 +117,7 @@ describe("the inbox", () => {
     consumer.reads = false;
     consumer.onTake = () => queues.removeConsumer("jobs", consumer);
     receive(1, 2);
-    expect(consumer.got).toEqual([]);
+    expect(consumer.numbers).toEqual([]);
     expect(inbox.held).toBe(0);
     expect(sender.givenBack).toEqual([0]);
   });
@@ -143,7 +129,7 @@ describe("the inbox", () => {
     consumer.reads = true;
     consumer.onTake = () => queues.resume("jobs", consumer);
     queues.resume("jobs", consumer);
-    expect(consumer.got).toEqual(["1", "2", "3"]);
+    expect(consumer.numbers).toEqual([1, 2, 3]);
     expect(stream.delivered).toBe(3);
   });
 
@@ -154,7 +140,7 @@ describe("the inbox", () => {
     inbox.detach(stream);
     consumer.reads = true;
     queues.resume("jobs", consumer);
-    expect(consumer.got).toEqual(["1", "2"]);
+    expect(consumer.numbers).toEqual([1, 2]);
     expect(sender.confirmed).toEqual([]);
   });
 
@@ -166,9 +152,9 @@ describe("the inbox", () => {
     queues.removeConsumer("jobs", consumer);
     expect(inbox.held).toBe(0);
     expect(queues.stats().get("jobs")?.depth).toBe(2);
-    const later = new TestConsumer();
+    const later = new MemoryConsumer();
     queues.addConsumer("jobs", later);
-    expect(later.got).toEqual(["1", "2"]);
+    expect(later.numbers).toEqual([1, 2]);
   });
 
   test("what even the own topic cannot take is told", () => {
