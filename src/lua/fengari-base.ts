@@ -23,23 +23,25 @@ else process.env.FENGARICONF = inherited;
 const lstring = require("fengari/src/lstring.js");
 replaceStrings();
 
+/** Bytes that count as one instruction, about what copying them takes. */
+const BYTES_AN_INSTRUCTION = 512;
+/** Longest string the `..` operator may make, in bytes. */
+const LONGEST = 64 * 1024 * 1024;
+const TOO_LONG = new TextEncoder().encode("resulting string too large");
+
 /**
  * fengari's own strings are hashed digit by digit into keys that are not unique ("\1\35" and "\18\3" are one table key).
  * Called as functions and, by one module, with `new`: hence no arrows.
  */
-const LARGE = 1024 * 1024;
-/** Longest string the `..` operator may make, in bytes. */
-const LONGEST = 64 * LARGE;
-const TOO_LONG = new TextEncoder().encode("resulting string too large");
-
 function replaceStrings(): void {
   lstring.TString = LuaString;
   lstring.luaS_bless = function bless(state: { hookcount: number } | null, bytes: Uint8Array) {
-    // The next instruction calls the count hook: a script could make gigabytes before it is due.
-    if (state !== null && bytes.length > LARGE) {
+    const { length } = bytes;
+    // Brings the next call of the count hook nearer: a script could make gigabytes before it is due.
+    if (length >= BYTES_AN_INSTRUCTION && state !== null) {
       // Loaded here because it must not be loaded before the strings are in place.
-      if (bytes.length > LONGEST) require("fengari/src/ldebug.js").luaG_runerror(state, TOO_LONG);
-      state.hookcount = 1;
+      if (length > LONGEST) require("fengari/src/ldebug.js").luaG_runerror(state, TOO_LONG);
+      state.hookcount = Math.max(1, state.hookcount - Math.floor(length / BYTES_AN_INSTRUCTION));
     }
     return new LuaString(bytes, undefined);
   };

@@ -39,6 +39,8 @@ test.each([
   "local t = setmetatable({}, { __index = function() while true do end end }) while true do pcall(function() return t.x end) end",
   "while true do pcall(require, 'nothing') end",
   "goto again ::again:: goto again",
+  "local s = ('x'):rep(900000) while true do local t = s .. 'a' end",
+  "local f = setmetatable({}, { __call = function(self) return self() end }) f()",
   '("a"):rep(100000):find(("a*"):rep(30) .. "b")',
   '("a"):rep(100000):gsub(("a-"):rep(20) .. "b", "")',
   '("("):rep(100000):find(("%b()"):rep(2))',
