@@ -18,5 +18,6 @@ export const lopcodes = require("fengari/src/lopcodes.js");
 export const lstate = require("fengari/src/lstate.js");
 export const lstring = require("fengari/src/lstring.js");
 export const ltable = require("fengari/src/ltable.js");
+export const luaconf = require("fengari/src/luaconf.js");
 export const lualib = require("fengari/src/lualib.js");
 export const lvm = require("fengari/src/lvm.js");

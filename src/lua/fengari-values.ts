@@ -1,4 +1,4 @@
-import { defs, lapi, lobject, lstring, ltable, lvm } from "./fengari-modules.ts";
+import { defs, lapi, lobject, lstring, ltable, luaconf, lvm } from "./fengari-modules.ts";
 import { at, push, typeOf } from "./fengari-stack.ts";
 import type { State } from "./fengari-types.ts";
 import { LuaString } from "./lua-string.ts";
@@ -15,7 +15,7 @@ const {
   LUA_TUSERDATA,
   LUA_TTHREAD,
 } = defs.constant_types;
-const { TValue, luaO_nilobject, Udata } = lobject;
+const { luaO_nilobject, Udata } = lobject;
 
 /** Keys and constants, converted and hashed once for the process; a Lua string belongs to no VM. */
 const keys = new Map<string, LuaString>();
@@ -32,10 +32,7 @@ export function keyOf(key: string): LuaString {
 function stringAt(L: State, index: number): LuaString | undefined {
   const value = at(L, index);
   if (value.type === LUA_TLNGSTR) return value.value;
-  if (!value.ttisnumber()) return undefined;
-  const rendered = new TValue(value.type, value.value);
-  lobject.luaO_tostring(L, rendered);
-  return rendered.value;
+  return value.type === LUA_TNUMFLT ? new LuaString(undefined, luaconf.lua_number2str(value.value)) : undefined;
 }
 
 type Pushing =

@@ -54,9 +54,12 @@ export class StreamProtocol {
     const ok = this.#execution.call(client, "protocol_input", 2);
     buffer.object.close();
     const length = L.type(-1) === "number" ? L.toNumber(-1)! : Number.NaN;
+    if (ok && length >= 0 && Number.isInteger(length)) {
+      L.pop();
+      return length;
+    }
     const found = L.toText(-1) ?? `a ${L.type(-1)}`;
     L.pop();
-    if (ok && length >= 0 && Number.isInteger(length)) return length;
     if (ok && length === -1) this.#breakOff(client, "the script found a protocol error (protocol_input answered -1)");
     else if (ok) {
       const expected = "protocol_input has to answer a packet length, 0 to wait for more or -1 to close";

@@ -117,9 +117,9 @@ function readTable(L: LuaState, index: number, path: object[]): Json {
   if (path.includes(table)) throw new NotJson("a table contains itself");
   if (path.length === MAX_DEPTH) throw new NotJson(`nested deeper than ${MAX_DEPTH} levels`);
   path.push(table);
-  const read = objects.has(table)
-    ? readObject(L, index, path)
-    : (readArray(L, index, path) ?? readObject(L, index, path));
+  const marked = objects.has(table);
+  const array = marked || L.rawLength(index) === 0 ? undefined : readArray(L, index, path);
+  const read = array ?? readObject(L, index, path) ?? (marked ? {} : []);
   path.pop();
   return read;
 }
@@ -146,10 +146,13 @@ function readArray(L: LuaState, index: number, path: object[]): Json[] | undefin
   return items;
 }
 
-function readObject(L: LuaState, index: number, path: object[]): JsonObject {
+/** `undefined` when the table is empty. */
+function readObject(L: LuaState, index: number, path: object[]): JsonObject | undefined {
   const object: JsonObject = {};
+  let empty = true;
   L.pushNil();
   while (L.next(index)) {
+    empty = false;
     const type = L.type(-2);
     if (type !== "string" && type !== "number") throw new NotJson(`a table key is a ${type}, expected a string`);
     const key = L.toStrictText(-2);
@@ -161,5 +164,5 @@ function readObject(L: LuaState, index: number, path: object[]): JsonObject {
     else object[key] = value;
     L.pop();
   }
-  return object;
+  return empty ? undefined : object;
 }

@@ -50,7 +50,10 @@ function xored(bytes: Uint8Array, key: Uint8Array): Uint8Array {
 function masked(bytes: Uint8Array, key: Uint8Array): Uint8Array {
   const { length } = bytes;
   const result = new Uint8Array(length);
-  const [k0, k1, k2, k3] = key as unknown as [number, number, number, number];
+  const k0 = key[0]!;
+  const k1 = key[1]!;
+  const k2 = key[2]!;
+  const k3 = key[3]!;
   let i = 0;
   for (; i + 4 <= length; i += 4) {
     result[i] = bytes[i]! ^ k0;
@@ -64,7 +67,8 @@ function masked(bytes: Uint8Array, key: Uint8Array): Uint8Array {
 
 /** Strictly: neither surrogates nor overlong forms (RFC 3629), as text messages of WebSocket have to be. */
 function isUtf8(L: LuaState): number {
-  bytesArgument(L, 1);
-  L.pushBoolean(L.toStrictText(1) !== undefined);
+  const valid = L.toStrictText(1) !== undefined;
+  if (!valid) bytesArgument(L, 1);
+  L.pushBoolean(valid);
   return 1;
 }

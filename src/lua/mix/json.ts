@@ -24,9 +24,11 @@ function jsonEncode(L: LuaState): number {
 }
 
 function jsonDecode(L: LuaState): number {
-  bytesArgument(L, 1);
   const text = L.toStrictText(1);
-  if (text === undefined) return failure(L, "json_decode: the string is not UTF-8");
+  if (text === undefined) {
+    bytesArgument(L, 1);
+    return failure(L, "json_decode: the string is not UTF-8");
+  }
   let value: Json;
   try {
     value = JSON.parse(text);
