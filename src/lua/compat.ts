@@ -14,7 +14,10 @@ export function installCompat(L: LuaState): void {
   set(L, "pow", (state) => pushNumber(state, numberArgument(state, 1) ** numberArgument(state, 2)));
   set(L, "ldexp", (state) => pushNumber(state, ldexp(numberArgument(state, 1), numberArgument(state, 2))));
   set(L, "frexp", frexp);
-  set(L, "log10", (state) => pushNumber(state, Math.log10(numberArgument(state, 1))));
+  set(L, "atan2", (state) => pushNumber(state, Math.atan2(numberArgument(state, 1), numberArgument(state, 2))));
+  for (const name of ["log10", "sinh", "cosh", "tanh"] as const) {
+    set(L, name, (state) => pushNumber(state, Math[name](numberArgument(state, 1))));
+  }
   L.pop();
 
   L.getGlobal("string");
@@ -22,8 +25,12 @@ export function installCompat(L: LuaState): void {
   L.setField(-2, "gfind");
   L.pop();
 
-  for (const name of ["setfenv", "getfenv"]) {
-    L.pushFunction((state) => state.error(`${name} is not in Lua 5.3: give the environment to load() instead`));
+  for (const [name, instead] of [
+    ["setfenv", "give the environment to load()"],
+    ["getfenv", "give the environment to load()"],
+    ["module", "return a table"],
+  ] as const) {
+    L.pushFunction((state) => state.error(`${name} is not in Lua 5.3: ${instead} instead`));
     L.setGlobal(name);
   }
 }

@@ -77,6 +77,8 @@ const CALLS: [call: string, answer: string][] = [
   ],
   ['(function() local n = 0 for _ in ("abc"):gmatch("") do n = n + 1 end return n end)()', "4"],
   ["math.pow(2, 10), math.ldexp(0.5, 3), math.log10(1000), math.frexp(8)", "1024 4 3 0.5 4"],
+  ["math.atan2(0, -1) == math.pi, math.sinh(0), math.cosh(0), math.tanh(0)", "true 0 1 0"],
+  ['select(2, pcall(module, "x"))', "module is not in Lua 5.3: return a table instead"],
   ["table.getn({ 1, 2 }), table.maxn({ [7] = 1 }), unpack({ 1, 2 })", "2 7 1 2"],
   ['loadstring("return 1 + 1")(), (string.gfind("ab", "%w")())', "2 a"],
 ];
