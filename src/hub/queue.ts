@@ -51,8 +51,10 @@ export class Queues {
     topic.backlog.push(message);
     topic.counts.pushed++;
     if (topic.slots.length > 0) topic.pump();
-    if (topic.slots.length === 0) this.#settle(topic);
-    return topic.backlog.length;
+    const waiting = topic.backlog.length;
+    // Only the first message in, and the last one out to a consumer that left with it, change whether the topic is idle.
+    if (waiting <= 1 && topic.slots.length === 0) this.#settle(topic);
+    return waiting;
   }
 
   /** Gives a topic a size of its own; it is never forgotten then. */
