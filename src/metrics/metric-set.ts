@@ -65,7 +65,7 @@ export class MetricSet {
     for (const { name } of this.#registry.getMetricsAsArray()) {
       if (NOT_IN_BUN.test(name)) this.#registry.removeSingleMetric(name);
     }
-    this.gauge("connmix_build_info", "Version of this node; always 1", ["version"], () => [[1, { version }]]);
+    this.gauge("connmix_build_info", "Version of this node; always 1", ["version"], () => [[1, { version }]], "max");
     this.counter(
       "connmix_process_uncaught_errors_total",
       "Errors nothing caught: defects of connmix, which the process survived; the log has each with its stack",

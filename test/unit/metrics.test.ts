@@ -200,6 +200,7 @@ test("the metrics of several processes are added up, quantiles averaged", async 
   };
   const text = await sumMetrics([await one(1, 1), await one(2, 3)]);
   expect(lines(text, "clients")).toEqual(["clients 3"]);
+  expect(lines(text, "connmix_build_info")).toEqual(['connmix_build_info{version="1"} 1']);
   expect(lines(text, "sent_total")).toEqual(['sent_total{protocol="websocket"} 30']);
   expect(lines(text, "took_seconds_count")).toEqual(['took_seconds_count{scenario="local"} 2']);
   const median = lines(text, "took_seconds").find((line) => line.includes('quantile="0.5"'));
