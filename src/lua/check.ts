@@ -56,7 +56,7 @@ function missingCallbacks(uses: GlobalUse[], protocol: "websocket" | "socket"): 
     .filter((callback) => !uses.some((use) => use.assigned && use.name === callback))
     .map((callback) => ({
       line: 1,
-      message: `${callback} is missing: a ${protocol} script has to define it`,
+      message: `${callback} is missing: a ${protocol} script has to define it, as a global function`,
       severity,
     }));
 }
