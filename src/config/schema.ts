@@ -90,7 +90,7 @@ const server = z
     entry: text("the path of a Lua script").default("lua/entry.lua"),
     path: urlPath.optional().describe('a URL path that starts with "/"'),
     options,
-    byteCodeExpires: seconds.default(10).describe("seconds, 0 or more (0: never reload)"),
+    byteCodeExpires: z.number().min(0).max(86_400).default(10).describe("seconds from 0 to 86400 (0: never reload)"),
     proxyProtocol: z.boolean().default(false).describe("true or false"),
     maxConnections: z.int().min(0).default(0).describe("a whole number, 0 or more (0: no limit)").meta(live),
     ...listener,
@@ -194,7 +194,7 @@ export const configSchema = z
         summary: z
           .strictObject({
             maxAge: z.number().min(1).default(600).describe("seconds, 1 or more"),
-            ageBuckets: atLeastOne.default(5),
+            ageBuckets: z.int().min(1).max(1000).default(5).describe("a whole number from 1 to 1000"),
           })
           .prefault({})
           .describe("an object"),

@@ -98,6 +98,16 @@ describe("an error names file, line, key, the value found and what was expected"
       "c.yaml:4: engine.servers[1].port: found 7000, expected a port of its own: engine.servers[0].port is 7000, too",
     ],
     [
+      "an interval no timer can count",
+      "engine:\n  servers:\n    - port: 1\n      byteCodeExpires: 9999999",
+      "c.yaml:4: engine.servers[0].byteCodeExpires: found 9999999, expected seconds from 0 to 86400 (0: never reload)",
+    ],
+    [
+      "more parts than memory holds",
+      "prometheus: { summary: { ageBuckets: 1000000000 } }",
+      "c.yaml:1: prometheus.summary.ageBuckets: found 1000000000, expected a whole number from 1 to 1000",
+    ],
+    [
       "a time no timer can count",
       "drainTimeout: 9999999",
       "c.yaml:1: drainTimeout: found 9999999, expected seconds from 0 to 86400",
