@@ -1,5 +1,5 @@
 import { beginCall, beginTailCall, call, clearSlots, closeUpvalues, endCall, raiseTop } from "./fengari-frames.ts";
-import { get, getField, set } from "./fengari-index.ts";
+import { get, getField, set, setField } from "./fengari-index.ts";
 import { arithmetic, bitOperation, concatenate, modulo, prepareLoop } from "./fengari-operators.ts";
 import { Table } from "./fengari-tables.ts";
 import type { Frame, Instruction, LuaClosure, Proto, Thread, Value } from "./fengari-types.ts";
@@ -139,7 +139,8 @@ function execute(L: Thread): void {
         case Op.SETTABUP: {
           const key = i.B & CONSTANT ? k[i.B & NUMBER_OF_CONSTANT]! : stack[base + i.B]!;
           const value = i.C & CONSTANT ? k[i.C & NUMBER_OF_CONSTANT]! : stack[base + i.C]!;
-          set(L, upvals[i.A]!, key, value);
+          if (key.type === Tag.String) setField(L, upvals[i.A]!, key, value, i);
+          else set(L, upvals[i.A]!, key, value);
           break;
         }
         case Op.SETUPVAL: {
@@ -151,7 +152,8 @@ function execute(L: Thread): void {
         case Op.SETTABLE: {
           const key = i.B & CONSTANT ? k[i.B & NUMBER_OF_CONSTANT]! : stack[base + i.B]!;
           const value = i.C & CONSTANT ? k[i.C & NUMBER_OF_CONSTANT]! : stack[base + i.C]!;
-          set(L, a, key, value);
+          if (key.type === Tag.String) setField(L, a, key, value, i);
+          else set(L, a, key, value);
           break;
         }
         case Op.NEWTABLE:
@@ -253,6 +255,9 @@ function execute(L: Thread): void {
           const b = stack[base + i.B]!;
           if (b.type === Tag.String) {
             a.value = b.value.tsslen();
+            a.type = Tag.Number;
+          } else if (b.type === Tag.Table && b.value.metatable === null) {
+            a.value = b.value.items.length;
             a.type = Tag.Number;
           } else lvm.luaV_objlen(L, a, b);
           break;

@@ -51,10 +51,14 @@ export function get(L: Thread, object: Value, key: Value, into: Value): void {
   ldebug.luaG_runerror(L, INDEX_LOOP);
 }
 
-/** `get` for a key that is a string constant of the instruction: the entry is mostly where it was last time. */
+/**
+ * `get` for a key that is a string constant of the instruction: the entry is mostly where it was last time, be it in the object
+ * or, as the methods of userdata are, in the table that is its `__index`.
+ */
 export function getField(L: Thread, object: Value, key: Value, into: Value, instruction: Instruction): void {
-  if (object.type === LUA_TTABLE) {
-    const found = (object.value as Table).find(key.value.key, instruction);
+  const holder: Value = object.type === LUA_TTABLE ? object : ltm.luaT_gettmbyobj(L, object, TM_INDEX);
+  if (holder.type === LUA_TTABLE) {
+    const found = (holder.value as Table).find(key.value.key, instruction);
     if (found !== undefined && found.type !== LUA_TNIL) {
       into.type = found.type;
       into.value = found.value;
@@ -88,6 +92,21 @@ export function set(L: Thread, object: Value, key: Value, value: Value): void {
     to = handler;
   }
   ldebug.luaG_runerror(L, NEWINDEX_LOOP);
+}
+
+/** `set` for a key that is a string constant of the instruction. */
+export function setField(L: Thread, object: Value, key: Value, value: Value, instruction: Instruction): void {
+  if (object.type === LUA_TTABLE && value.type !== LUA_TNIL) {
+    const table: Table = object.value;
+    const found = table.find(key.value.key, instruction);
+    if (found !== undefined && found.type !== LUA_TNIL) {
+      found.type = value.type;
+      found.value = value.value;
+      table.flags = 0;
+      return;
+    }
+  }
+  set(L, object, key, value);
 }
 
 lvm.luaV_gettable = (L: Thread, object: Value, key: Value, slot: number) => get(L, object, key, L.stack[slot]!);

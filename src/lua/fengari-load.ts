@@ -22,6 +22,12 @@ function collectGlobals(proto: Proto, uses: GlobalUse[]): void {
   for (const inner of proto.p) collectGlobals(inner, uses);
 }
 
+/** Gives every instruction the field that only some will use: the engine runs objects of one shape faster. */
+function addHints(proto: Proto): void {
+  for (const instruction of proto.code) instruction.at = 0;
+  for (const inner of proto.p) addHints(inner);
+}
+
 type Methods = "load" | "globalUses" | "setUpvalue" | "openLibrary";
 
 export const loadMethods: Pick<LuaState, Methods> & ThisType<State> = {
@@ -29,7 +35,9 @@ export const loadMethods: Pick<LuaState, Methods> & ThisType<State> = {
     this.checkStack(1);
     const bytes = typeof source === "string" ? defs.to_luastring(source) : source;
     const status = lauxlib.luaL_loadbufferx(this, bytes, bytes.length, defs.to_luastring(`@${name}`), TEXT_ONLY);
-    return status === defs.thread_status.LUA_OK ? "ok" : "error";
+    if (status !== defs.thread_status.LUA_OK) return "error";
+    addHints(at(this, -1).value.p);
+    return "ok";
   },
 
   globalUses(index) {
