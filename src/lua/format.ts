@@ -1,21 +1,25 @@
 import { anyArgument, bytesArgument, integerArgument, numberArgument } from "./arguments.ts";
-import { Pieces } from "./pieces.ts";
+import { latin1 } from "./latin1.ts";
+import { MAX_STRING, tooLarge } from "./pieces.ts";
+import { remembered } from "./remembered.ts";
 import type { LuaState } from "./state.ts";
 
 /** One conversion of a format: `%[flags][width][.precision]letter`. */
 interface Directive {
+  /** As it stands in the format. */
+  written: string;
   flags: string;
   width: number;
   precision: number | undefined;
   letter: string;
 }
 
-type Conversion = (L: LuaState, arg: number, directive: Directive) => string | Uint8Array;
+/** Answers one character a byte. */
+type Conversion = (L: LuaState, arg: number, directive: Directive) => string;
 
-const PERCENT = 0x25;
+const DIRECTIVE = /%(?:%|([-+ #0]*)(\d*)(?:\.(\d*))?(.?))/gs;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for.
 const UNPRINTABLE = /["\\\n]|[\0-\x1f\x7f](?=(\d?))/g;
-const DIRECTIVE = /^([-+ #0]*)(\d*)(?:\.(\d*))?(.?)/s;
 
 /**
  * Sets `string.format` (reference manual 5.3, section 6.4) in the library on top of the stack. fengari's own formats %g and %e in
@@ -28,43 +32,41 @@ export function installFormat(L: LuaState): void {
 }
 
 function format(L: LuaState): number {
-  const template = bytesArgument(L, 1);
-  const pieces = new Pieces(L);
   let arg = 1;
-  let plain = 0;
-  for (let at = template.indexOf(PERCENT); at >= 0; at = template.indexOf(PERCENT, plain)) {
-    pieces.add(template.subarray(plain, at));
-    if (template[at + 1] === PERCENT) {
-      pieces.add(template.subarray(at, at + 1));
-      plain = at + 2;
-      continue;
-    }
-    const [written, directive] = readDirective(L, template.subarray(at + 1, at + 24));
-    const convert = Object.hasOwn(CONVERSIONS, directive.letter)
-      ? CONVERSIONS[directive.letter]!
-      : L.error(`invalid option '%${written}' to 'format'`);
-    const shown = convert(L, ++arg, directive);
-    pieces.add(typeof shown === "string" ? Buffer.from(shown, "latin1") : shown);
-    plain = at + 1 + written.length;
+  let result = "";
+  for (const part of partsOf(latin1(bytesArgument(L, 1)))) {
+    result += typeof part === "string" ? part : convert(L, ++arg, part);
+    if (result.length > MAX_STRING) tooLarge(L);
   }
-  pieces.add(template.subarray(plain));
-  L.pushBytes(pieces.joined());
+  L.pushBytes(Buffer.from(result, "latin1"));
   return 1;
 }
 
-function readDirective(L: LuaState, bytes: Uint8Array): [written: string, directive: Directive] {
-  const [written, flags, width, precision, letter] = DIRECTIVE.exec(Buffer.from(bytes).toString("latin1"))!;
-  if (flags!.length > 5) L.error("invalid format (repeated flags)");
-  if (width!.length > 2 || (precision?.length ?? 0) > 2) L.error("invalid format (width or precision too long)");
-  return [
-    written,
-    {
-      flags: flags!,
-      width: Number(width),
-      precision: precision === undefined ? undefined : Number(precision),
-      letter: letter!,
-    },
-  ];
+/** What of a format stands for itself, and its directives. */
+const partsOf = remembered((template) => {
+  const parts: (string | Directive)[] = [];
+  let plain = 0;
+  for (const { 0: written, 1: flags = "", 2: width = "", 3: precision, 4: letter, index } of template.matchAll(
+    DIRECTIVE,
+  )) {
+    if (index > plain) parts.push(template.slice(plain, index));
+    plain = index + written.length;
+    if (letter === undefined) parts.push("%");
+    else {
+      const digits = precision === undefined ? undefined : Number(precision);
+      parts.push({ written, flags, width: Number(width), precision: digits, letter });
+    }
+  }
+  if (plain < template.length) parts.push(template.slice(plain));
+  return parts;
+});
+
+function convert(L: LuaState, arg: number, directive: Directive): string {
+  const { written, flags, width, precision = 0, letter } = directive;
+  if (flags.length > 5) L.error("invalid format (repeated flags)");
+  if (width > 99 || precision > 99) L.error("invalid format (width or precision too long)");
+  const conversion = Object.hasOwn(CONVERSIONS, letter) ? CONVERSIONS[letter]! : undefined;
+  return conversion === undefined ? L.error(`invalid option '${written}' to 'format'`) : conversion(L, arg, directive);
 }
 
 const CONVERSIONS: Record<string, Conversion> = {
@@ -89,15 +91,20 @@ const CONVERSIONS: Record<string, Conversion> = {
 
 function signed(L: LuaState, arg: number, directive: Directive): string {
   const number = integerArgument(L, arg);
-  const digits = BigInt(Math.abs(number)).toString();
+  const digits = whole(Math.abs(number)).toString();
   return withSign(directive, sign(number < 0, directive), digits.padStart(directive.precision ?? 0, "0"), true);
+}
+
+/** What writes all digits of a whole number. */
+function whole(number: number): number | bigint {
+  return Number.isSafeInteger(number) ? number : BigInt(number);
 }
 
 /** Negative numbers are taken as the operators of bits give them, with 32 bits, when they fit; otherwise with 64. */
 function unsigned(L: LuaState, arg: number, directive: Directive, base: 8 | 10 | 16): string {
   const number = integerArgument(L, arg);
-  const bits = BigInt(number);
-  const digits = (number < 0 ? BigInt.asUintN(number >= -(2 ** 31) ? 32 : 64, bits) : bits).toString(base);
+  const bits = number >= -(2 ** 31) ? 32 : 64;
+  const digits = (number < 0 ? BigInt.asUintN(bits, BigInt(number)) : whole(number)).toString(base);
   const prefix = directive.flags.includes("#") && number !== 0 ? { 8: "0", 10: "", 16: "0x" }[base] : "";
   return withSign(directive, prefix, digits.padStart(directive.precision ?? 0, "0"), true);
 }
@@ -167,7 +174,7 @@ function aligned(shown: string, { flags, width }: Directive): string {
 }
 
 /** As `tostring` shows it. */
-function text(L: LuaState, arg: number, directive: Directive): Uint8Array {
+function text(L: LuaState, arg: number, directive: Directive): string {
   anyArgument(L, arg);
   let bytes = L.toBytes(arg);
   if (bytes === undefined) {
@@ -177,16 +184,14 @@ function text(L: LuaState, arg: number, directive: Directive): Uint8Array {
     bytes = L.toBytes(-1)!;
     L.pop();
   }
-  if (directive.precision !== undefined) bytes = bytes.subarray(0, directive.precision);
-  if (bytes.length >= directive.width) return bytes;
-  return Buffer.from(aligned(Buffer.from(bytes).toString("latin1"), directive), "latin1");
+  return aligned(latin1(bytes).slice(0, directive.precision), directive);
 }
 
 /** A literal that Lua reads back as the same value. */
 function quoted(L: LuaState, arg: number): string {
   switch (L.type(arg)) {
     case "string":
-      return `"${Buffer.from(L.toBytes(arg)!).toString("latin1").replace(UNPRINTABLE, escaped)}"`;
+      return `"${latin1(L.toBytes(arg)!).replace(UNPRINTABLE, escaped)}"`;
     case "number":
       return literal(L.toNumber(arg)!);
     case "nil":

@@ -1,4 +1,5 @@
 import { bytesArgument, isAbsent, numberArgument, tableArgument } from "./arguments.ts";
+import { latin1 } from "./latin1.ts";
 import type { LuaState } from "./state.ts";
 
 /**
@@ -51,7 +52,7 @@ function field(L: LuaState, name: string, missing?: number): number {
 
 /** `date([format [, time]])`; with "!" in front it is UTC. */
 function date(L: LuaState): number {
-  const given = isAbsent(L, 1) ? "%c" : Buffer.from(bytesArgument(L, 1)).toString("latin1");
+  const given = isAbsent(L, 1) ? "%c" : latin1(bytesArgument(L, 1));
   const at = new Date(isAbsent(L, 2) ? Date.now() : Math.floor(numberArgument(L, 2)) * 1000);
   if (Number.isNaN(at.getTime())) L.argError(2, "time cannot be represented as a date");
   const utc = given.startsWith("!");

@@ -1,5 +1,7 @@
 import { bytesArgument, integerArgument, numberArgument } from "./arguments.ts";
+import { latin1 } from "./latin1.ts";
 import { Pieces } from "./pieces.ts";
+import { remembered } from "./remembered.ts";
 import type { HostFunction, LuaState } from "./state.ts";
 
 /**
@@ -13,18 +15,19 @@ export function installPack(L: LuaState): void {
   }
 }
 
+/** "none" only says something about what follows. */
 type Kind = "signed" | "unsigned" | "float" | "fixed" | "counted" | "zero" | "padding" | "align" | "none";
 
 interface Option {
   kind: Kind;
   /** Bytes; of the count for "counted". */
   size: number;
-  /** Bytes to skip before it. */
-  before: number;
+  /** It begins at a multiple of it, a power of 2. */
+  boundary: number;
   little: boolean;
 }
 
-const INTEGERS: Record<string, [kind: Kind, size: number]> = {
+const FIXED: Record<string, [kind: Kind, size: number]> = {
   b: ["signed", 1],
   B: ["unsigned", 1],
   h: ["signed", 2],
@@ -37,105 +40,83 @@ const INTEGERS: Record<string, [kind: Kind, size: number]> = {
   f: ["float", 4],
   d: ["float", 8],
   n: ["float", 8],
+  z: ["zero", 0],
+  x: ["padding", 1],
+  X: ["align", 0],
 };
 /** Letters that may be followed by a size, and what they are without. */
 const SIZED: Record<string, [kind: Kind, size: number]> = { i: ["signed", 4], I: ["unsigned", 4], s: ["counted", 8] };
+const ALIGNED = new Set<Kind>(["signed", "unsigned", "float", "counted"]);
 const LARGEST_INTEGER = 16;
 
-/** The options of a format, one after the other. */
-class Format {
-  #at = 0;
-  #little = true;
-  #alignment = 1;
+class FormatError extends Error {}
 
-  constructor(
-    private readonly L: LuaState,
-    private readonly text: string,
-  ) {}
+/** The options of a format, one after the other. Throws a FormatError. */
+const optionsOf = remembered((format) => {
+  const options: Option[] = [];
+  let little = true;
+  let alignment = 1;
+  let rest = format;
 
-  /** `position` is where the option would begin without alignment; `undefined` at the end of the format. */
-  next(position: number): Option | undefined {
-    if (this.#at >= this.text.length) return undefined;
-    const [kind, size] = this.#read();
-    let [aligned, alignment] = [kind, size];
-    if (kind === "align") {
-      if (this.#at < this.text.length) [aligned, alignment] = this.#read();
-      if (aligned === "fixed" || aligned === "align" || alignment === 0)
-        this.#invalid("invalid next option for option 'X'");
-    }
-    const option: Option = { kind, size: kind === "align" ? 0 : size, before: 0, little: this.#little };
-    if (!["signed", "unsigned", "float", "counted", "align"].includes(kind)) return option;
-    const boundary = Math.min(alignment, this.#alignment);
-    if (boundary > 1) {
-      if ((boundary & (boundary - 1)) !== 0) this.#invalid("format asks for alignment not power of 2");
-      option.before = (boundary - (position & (boundary - 1))) & (boundary - 1);
-    }
-    return option;
+  while (rest !== "") {
+    const [kind, size] = read();
+    if (kind === "none") continue;
+    const aligned = kind === "align" ? read() : ([kind, size] as const);
+    if (kind === "align" && !ALIGNED.has(aligned[0])) throw new FormatError("invalid next option for option 'X'");
+    const boundary = ALIGNED.has(aligned[0]) ? Math.min(aligned[1], alignment) : 1;
+    if ((boundary & (boundary - 1)) !== 0) throw new FormatError("format asks for alignment not power of 2");
+    options.push({ kind, size, boundary, little });
   }
+  return options;
 
-  #read(): [kind: Kind, size: number] {
-    const letter = this.text[this.#at++]!;
-    if (Object.hasOwn(INTEGERS, letter)) return INTEGERS[letter]!;
-    if (Object.hasOwn(SIZED, letter)) {
-      const [kind, size] = SIZED[letter]!;
-      return [kind, this.#limited(this.#number() ?? size)];
+  function read(): readonly [kind: Kind, size: number] {
+    const [all, letter, digits] = /^(.)(\d{0,9})/s.exec(rest) ?? ["", "", ""];
+    const given = digits === "" ? undefined : Number(digits);
+    const sized = Object.hasOwn(SIZED, letter!) || letter === "c" || letter === "!";
+    rest = rest.slice(sized ? all.length : 1);
+    if (Object.hasOwn(FIXED, letter!)) return FIXED[letter!]!;
+    if (Object.hasOwn(SIZED, letter!)) {
+      const [kind, size] = SIZED[letter!]!;
+      return [kind, limited(given ?? size)];
     }
-    switch (letter) {
-      case "c":
-        return ["fixed", this.#number() ?? this.#invalid("missing size for format option 'c'")];
-      case "z":
-        return ["zero", 0];
-      case "x":
-        return ["padding", 1];
-      case "X":
-        return ["align", 0];
-      case " ":
-        break;
-      case "<":
-      case "=":
-        this.#little = true;
-        break;
-      case ">":
-        this.#little = false;
-        break;
-      case "!":
-        this.#alignment = this.#limited(this.#number() ?? 8);
-        break;
-      default:
-        return this.#invalid(`invalid format option '${letter}'`);
+    if (letter === "c") {
+      if (given === undefined) throw new FormatError("missing size for format option 'c'");
+      return ["fixed", given];
     }
+    if (letter === "!") alignment = limited(given ?? 8);
+    else if (letter === "<" || letter === "=") little = true;
+    else if (letter === ">") little = false;
+    else if (letter !== " ") throw new FormatError(`invalid format option '${letter}'`);
     return ["none", 0];
   }
+});
 
-  #number(): number | undefined {
-    const digits = /^\d{1,9}/.exec(this.text.slice(this.#at, this.#at + 9))?.[0];
-    if (digits === undefined) return undefined;
-    this.#at += digits.length;
-    return Number(digits);
-  }
+function limited(size: number): number {
+  if (size >= 1 && size <= LARGEST_INTEGER) return size;
+  throw new FormatError(`integral size (${size}) out of limits [1,${LARGEST_INTEGER}]`);
+}
 
-  #limited(size: number): number {
-    return size >= 1 && size <= LARGEST_INTEGER
-      ? size
-      : this.#invalid(`integral size (${size}) out of limits [1,${LARGEST_INTEGER}]`);
-  }
-
-  #invalid(message: string): never {
-    return this.L.argError(1, message);
+function formatArgument(L: LuaState): Option[] {
+  try {
+    return optionsOf(latin1(bytesArgument(L, 1)));
+  } catch (thrown) {
+    if (thrown instanceof FormatError) return L.argError(1, thrown.message);
+    throw thrown;
   }
 }
 
-function formatArgument(L: LuaState): Format {
-  return new Format(L, Buffer.from(bytesArgument(L, 1)).toString("latin1"));
+/** Bytes to skip at `position`. */
+function gap({ boundary }: Option, position: number): number {
+  return (boundary - (position & (boundary - 1))) & (boundary - 1);
 }
 
 function pack(L: LuaState): number {
-  const format = formatArgument(L);
   const pieces = new Pieces(L);
   let arg = 1;
-  for (let option = format.next(0); option !== undefined; option = format.next(pieces.length)) {
-    const { kind, size, before, little } = option;
-    pieces.add(new Uint8Array(before));
+  for (const option of formatArgument(L)) {
+    const { kind, size, little } = option;
+    const before = gap(option, pieces.length);
+    if (before > 0) pieces.add(new Uint8Array(before));
     if (kind === "signed" || kind === "unsigned") {
       pieces.add(integerBytes(checkedInteger(L, ++arg, kind, size), size, little));
     } else if (kind === "float") {
@@ -178,6 +159,10 @@ function checkedInteger(L: LuaState, arg: number, kind: Kind, size: number): num
 
 function integerBytes(number: number, size: number, little: boolean): Uint8Array {
   const bytes = new Uint8Array(size);
+  if (size <= 4) {
+    for (let i = 0; i < size; i++) bytes[little ? i : size - 1 - i] = number >> (8 * i);
+    return bytes;
+  }
   let rest = BigInt(number);
   for (let i = 0; i < size; i++) {
     bytes[little ? i : size - 1 - i] = Number(rest & 0xffn);
@@ -187,11 +172,10 @@ function integerBytes(number: number, size: number, little: boolean): Uint8Array
 }
 
 function packsize(L: LuaState): number {
-  const format = formatArgument(L);
   let total = 0;
-  for (let option = format.next(0); option !== undefined; option = format.next(total)) {
+  for (const option of formatArgument(L)) {
     if (option.kind === "counted" || option.kind === "zero") L.argError(1, "variable-size format in packsize");
-    total += option.before + option.size;
+    total += gap(option, total) + option.size;
     if (total > 2 ** 31) L.argError(1, "format result too large");
   }
   L.pushNumber(total);
@@ -199,15 +183,16 @@ function packsize(L: LuaState): number {
 }
 
 function unpack(L: LuaState): number {
-  const format = formatArgument(L);
+  const options = formatArgument(L);
   const bytes = bytesArgument(L, 2);
   const start = integerArgument(L, 3, 1);
   let position = start > 0 ? start - 1 : start === 0 ? 0 : bytes.length + start;
   if (position < 0 || position > bytes.length) L.argError(3, "initial position out of string");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   let count = 0;
-  for (let option = format.next(position); option !== undefined; option = format.next(position)) {
-    const { kind, size, before, little } = option;
+  for (const option of options) {
+    const { kind, size, little } = option;
+    const before = gap(option, position);
     if (before + size > bytes.length - position) L.argError(2, "data string too short");
     position += before;
     const end = position + size;
@@ -227,7 +212,7 @@ function unpack(L: LuaState): number {
       L.pushBytes(bytes.slice(position, zero));
       position = zero + 1;
     }
-    if (kind !== "padding" && kind !== "align" && kind !== "none") count++;
+    if (kind !== "padding" && kind !== "align") count++;
     position += size;
   }
   L.pushNumber(position + 1);
@@ -236,12 +221,12 @@ function unpack(L: LuaState): number {
 
 function integerAt(L: LuaState, bytes: Uint8Array, little: boolean, signed: boolean): number {
   const { length } = bytes;
-  const highFirst = little ? bytes.toReversed() : bytes;
   if (length <= 6) {
     let number = 0;
-    for (const byte of highFirst) number = number * 256 + byte;
-    return signed && highFirst[0]! >= 0x80 ? number - 2 ** (8 * length) : number;
+    for (let i = 0; i < length; i++) number = number * 256 + bytes[little ? length - 1 - i : i]!;
+    return signed && number >= 2 ** (8 * length - 1) ? number - 2 ** (8 * length) : number;
   }
+  const highFirst = little ? bytes.toReversed() : bytes;
   let bits = 0n;
   for (const byte of highFirst) bits = (bits << 8n) | BigInt(byte);
   const number = Number(signed ? BigInt.asIntN(8 * length, bits) : bits);

@@ -1,5 +1,6 @@
 import { bytesArgument, functionArgument, integerArgument, isAbsent, tableArgument, typeName } from "./arguments.ts";
 import type { Budget } from "./budget.ts";
+import { latin1 } from "./latin1.ts";
 import { Pieces } from "./pieces.ts";
 import type { LuaState } from "./state.ts";
 
@@ -95,15 +96,15 @@ function sortNumbers(L: LuaState): boolean {
 
 /** By their bytes. */
 function sortStrings(L: LuaState): boolean {
-  const strings: Uint8Array[] = [];
+  const strings: string[] = [];
   for (let i = 1, length = L.rawLength(1); i <= length; i++) {
     const isString = L.rawGetIndex(1, i) === "string";
-    if (isString) strings.push(L.toBytes(-1)!);
+    if (isString) strings.push(latin1(L.toBytes(-1)!));
     L.pop();
     if (!isString) return false;
   }
-  for (const [i, bytes] of strings.sort(Buffer.compare).entries()) {
-    L.pushBytes(bytes);
+  for (const [i, string] of strings.sort().entries()) {
+    L.pushBytes(Buffer.from(string, "latin1"));
     L.rawSetIndex(1, i + 1);
   }
   return true;

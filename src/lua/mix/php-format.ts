@@ -3,6 +3,7 @@
  * 64-bit little-endian PHP. What PHP only warns about while it loses data (unused arguments, bad hex digits…) is an error
  * here, and 64-bit values are exact and, under Q, J and P, unsigned.
  */
+import { remembered } from "../remembered.ts";
 import { numberCodes, type PackArgument, PackError, wholeNumber } from "./php-number.ts";
 
 /** One value of an unpacked table; a bigint only where a number would not be exact. */
@@ -38,20 +39,6 @@ const unpackFields = remembered((format) => {
   }
   return fields;
 });
-
-/** Parsed formats, kept: most scripts use the same few all the time. */
-function remembered(parse: (format: string) => Field[]): (format: string) => Field[] {
-  const kept = new Map<string, Field[]>();
-  return (format) => {
-    let fields = kept.get(format);
-    if (fields === undefined) {
-      fields = parse(format);
-      if (kept.size >= 256) kept.clear();
-      kept.set(format, fields);
-    }
-    return fields;
-  };
-}
 
 function repeatOf(text: string | undefined): Field["repeat"] {
   return text === undefined || text === "*" ? text : Number(text);

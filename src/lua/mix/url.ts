@@ -1,4 +1,5 @@
 import { bytesArgument, failure } from "../arguments.ts";
+import { latin1 } from "../latin1.ts";
 import type { LuaState } from "../state.ts";
 import { parseQuery, parseUrl, UrlError } from "./url-parts.ts";
 
@@ -65,8 +66,4 @@ function pushPairs(L: LuaState, pairs: [name: string, value: string][]): void {
 function setBytes(L: LuaState, key: string, value: string): void {
   L.pushBytes(Buffer.from(value, "latin1"));
   L.setField(-2, key);
-}
-
-function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
 }
