@@ -240,7 +240,11 @@ export const configSchema = z
           .strictObject({
             maxExecTime: atLeastOne.default(1000).describe("milliseconds, 1 or more").meta(live),
             queue: z
-              .strictObject({ topicSize: atLeastOne.default(2000), maxTopics: atLeastOne.default(100) })
+              .strictObject({
+                topicSize: atLeastOne.default(2000),
+                maxTopics: atLeastOne.default(100),
+                maxBytes: bytes.default(256 * 1024 * 1024),
+              })
               .prefault({})
               .describe("an object"),
             redis: z

@@ -1,3 +1,4 @@
+import type { Waiting } from "./backlog.ts";
 import type { Consumer, QueueMessage } from "./consumer.ts";
 import { Topic } from "./topic.ts";
 import { type Counts, TopicCounts } from "./topic-counts.ts";
@@ -7,6 +8,8 @@ export interface QueueLimits {
   topicSize: number;
   /** Topics that hold messages, or have held some and are not forgotten. */
   maxTopics: number;
+  /** Bytes that may wait in all topics together, about: a text counts its UTF-16 units. */
+  maxBytes: number;
 }
 
 export interface TopicStats extends Counts {
@@ -25,6 +28,7 @@ export class Queues {
   readonly #topics = new Map<string, Topic>();
   readonly #limits: QueueLimits;
   readonly #counts = new TopicCounts();
+  readonly #waiting: Waiting = { bytes: 0 };
   #held = 0;
   /** Held topics that may be forgotten when there are too many, the one longest unused first. */
   readonly #idle = new Set<Topic>();
@@ -47,6 +51,13 @@ export class Queues {
     if (topic.backlog.length >= topic.size) {
       topic.counts.rejected++;
       return { error: `topic "${message.topic}" is full: ${topic.size} messages wait and nobody takes them` };
+    }
+    const { maxBytes } = this.#limits;
+    if (this.#waiting.bytes + message.data.length > maxBytes && !topic.flowing) {
+      topic.counts.rejected++;
+      return {
+        error: `the queues are full: ${this.#waiting.bytes} bytes wait in all topics, at most ${maxBytes} may (engine.luavm.queue.maxBytes)`,
+      };
     }
     topic.backlog.push(message);
     topic.counts.pushed++;
@@ -161,7 +172,7 @@ export class Queues {
   #topic(name: string): Topic {
     let topic = this.#topics.get(name);
     if (topic === undefined) {
-      topic = new Topic(name, this.#limits.topicSize);
+      topic = new Topic(name, this.#limits.topicSize, this.#waiting);
       this.#topics.set(name, topic);
     }
     return topic;

@@ -1,4 +1,4 @@
-import { Backlog } from "./backlog.ts";
+import { Backlog, type Waiting } from "./backlog.ts";
 import type { Consumer, QueueMessage } from "./consumer.ts";
 import { type Counts, noCounts } from "./topic-counts.ts";
 
@@ -11,7 +11,7 @@ interface Slot {
 
 /** Messages that wait, and those who take them. */
 export class Topic {
-  readonly backlog = new Backlog();
+  readonly backlog: Backlog;
   readonly slots: Slot[] = [];
   counts: Counts = noCounts();
   /** True once something was pushed or the topic got a size of its own: only such topics count against `maxTopics`. */
@@ -27,11 +27,19 @@ export class Topic {
   constructor(
     readonly name: string,
     public size: number,
-  ) {}
+    waiting: Waiting,
+  ) {
+    this.backlog = new Backlog(waiting);
+  }
 
   /** It holds nothing that anybody would miss. */
   get idle(): boolean {
     return this.slots.length === 0 && this.backlog.length === 0 && !this.declared;
+  }
+
+  /** A message more is most likely taken at once. */
+  get flowing(): boolean {
+    return this.backlog.length === 0 && this.slots.some(({ paused }) => !paused);
   }
 
   /** Delivers what waits to whoever is ready, keeping the topic's order for each consumer. */

@@ -101,7 +101,7 @@ export class ApiEngine {
       startedAt: 1_700_000_000_000,
       servers: [{ protocol: "websocket", port: 3 }],
     };
-    this.queues = new Queues({ topicSize: 2000, maxTopics: 100 });
+    this.queues = new Queues({ topicSize: 2000, maxTopics: 100, maxBytes: 1_000_000_000 });
     this.mesh = new Mesh({
       hub: this.hub,
       queues: this.queues,

@@ -76,7 +76,7 @@ export class MeshEngine {
     this.ids = new ClientIds(this.number);
     // Ascending: the engine started first has the lowest id, and dials.
     this.id = options.nodeId ?? `engine${String(this.number).padStart(4, "0")}`;
-    this.queues = new Queues({ topicSize: 100_000, maxTopics: 100, ...queueLimits });
+    this.queues = new Queues({ topicSize: 100_000, maxTopics: 100, maxBytes: 1_000_000_000, ...queueLimits });
     const { hub, queues, log, id: nodeId } = this;
     this.mesh = new Mesh({
       hub,

@@ -97,7 +97,7 @@ export class RecordedConnection extends Connection implements StreamConnection {
 /** An entry script in its VM, with a real hub and real queues around it and no server. */
 export class Scripted {
   readonly hub = new Hub();
-  readonly queues = new Queues({ topicSize: 10, maxTopics: 10 });
+  readonly queues = new Queues({ topicSize: 10, maxTopics: 10, maxBytes: 1_000_000_000 });
   readonly #log = new LogLines();
   readonly script: Script;
   readonly closed: number[] = [];

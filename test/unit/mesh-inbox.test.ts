@@ -26,7 +26,7 @@ let stream: InboxStream;
 let consumer: MemoryConsumer;
 
 beforeEach(() => {
-  queues = new Queues({ topicSize: 10, maxTopics: 10 });
+  queues = new Queues({ topicSize: 10, maxTopics: 10, maxBytes: 1_000_000_000 });
   inbox = new Inbox(queues);
   queues.onReady = (topic) => inbox.drain(topic);
   queues.onConsumers = (topic, count) => {

@@ -5,7 +5,7 @@ import { MemoryConsumer } from "../support/memory-consumer.ts";
 
 let queues: Queues;
 beforeEach(() => {
-  queues = new Queues({ topicSize: 1000, maxTopics: 3 });
+  queues = new Queues({ topicSize: 1000, maxTopics: 3, maxBytes: 1_000_000_000 });
 });
 
 const message = (data: number, topic = "jobs"): QueueMessage => ({ clientId: 1, nodeId: "n", topic, data: `${data}` });
@@ -105,4 +105,24 @@ test("topics are counted on when they come back, those beyond 200 names together
     expect(counts.get("user 0")).toEqual({ pushed: round, popped: round, rejected: 0 });
     expect(counts.get("other")).toEqual({ pushed: 100 * round, popped: 100 * round, rejected: 0 });
   }
+});
+
+test("the bytes that wait in all topics are bounded; what is taken at once passes", () => {
+  queues = new Queues({ topicSize: 1000, maxTopics: 3, maxBytes: 100 });
+  const text = (topic: string, length: number): QueueMessage => ({ ...message(0, topic), data: "1".repeat(length) });
+  const full = { error: expect.stringMatching(/the queues are full: 90 bytes wait in all topics, at most 100 may/) };
+  expect(queues.push(text("a", 60))).toBe(1);
+  expect(queues.push(text("b", 30))).toBe(1);
+  expect(queues.push(text("b", 11))).toMatchObject(full);
+  expect(queues.stats().get("b")).toMatchObject({ depth: 1, pushed: 1, rejected: 1 });
+  const consumer = new MemoryConsumer();
+  queues.addConsumer("c", consumer);
+  expect(queues.push(text("c", 500))).toBe(0);
+  expect(queues.push(text("b", 11))).toMatchObject(full);
+
+  queues.addConsumer("a", consumer);
+  expect(queues.push(text("b", 70))).toBe(2);
+  queues.restore("a", [text("a", 60)]);
+  queues.removeConsumer("a", consumer);
+  expect(queues.push(text("b", 1))).toMatchObject({ error: expect.stringContaining("100 bytes wait") });
 });

@@ -5,7 +5,7 @@ import { MemoryConsumer } from "../support/memory-consumer.ts";
 
 let queues: Queues;
 beforeEach(() => {
-  queues = new Queues({ topicSize: 1000, maxTopics: 3 });
+  queues = new Queues({ topicSize: 1000, maxTopics: 3, maxBytes: 1_000_000_000 });
 });
 
 const message = (data: number, topic = "jobs"): QueueMessage => ({ clientId: 1, nodeId: "n", topic, data: `${data}` });
