@@ -17,5 +17,6 @@ export function readPayload(L: LuaState, data: number, type: number): Payload | 
     const bytes = L.toBytes(data);
     if (bytes !== undefined) return bytes;
   } else L.argError(type, `"text" or "binary" expected, got ${shownArgument(L, type)}`);
-  return L.argError(data, `string expected, got ${typeName(L, data)}`);
+  const hint = L.type(data) === "table" ? ", which mix.json_encode makes a string" : "";
+  return L.argError(data, `string expected, got ${typeName(L, data)}${hint}`);
 }

@@ -106,7 +106,7 @@ test("what goes out: text, bytes, and errors as values", () => {
     new Uint8Array([255]),
     "12",
     'the data is not UTF-8 text: send it as "binary"',
-    "bad argument #2 to '?' (string expected, got table)",
+    "bad argument #2 to '?' (string expected, got table, which mix.json_encode makes a string)",
     'bad argument #3 to \'?\' ("text" or "binary" expected, got "xml")',
   ]);
 });
@@ -228,7 +228,9 @@ test("what is wrong with an argument is told with what was found", () => {
   expect(told("conn:wait_context_value('k', 'soon')")).toEndWith('(seconds expected, got "soon")');
   expect(told("conn:close(1005)")).toEndWith("3000 to 4999, got 1005)");
   expect(told("mix.mesh.send(nil, 'x')")).toBe("bad argument #1 to 'send' (string expected, got nil)");
-  expect(told("mix.mesh.publish('c', {})")).toBe("bad argument #2 to 'publish' (string expected, got table)");
+  expect(told("mix.mesh.publish('c', {})")).toBe(
+    "bad argument #2 to 'publish' (string expected, got table, which mix.json_encode makes a string)",
+  );
   expect(told("mix.queue.push('t')")).toBe("bad argument #2 to 'push' (value expected, got no value)");
   expect(told("mix.log('hello')")).toEndWith('mix.DEBUG, mix.INFO, mix.WARN or mix.ERROR expected, got "hello")');
   expect(told("mix.php_pack('n', nil)")).toBe("bad argument #2 to 'php_pack' (number or string expected, got nil)");
