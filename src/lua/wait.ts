@@ -68,7 +68,7 @@ export function unblockWaits(): void {
  * first or its script is torn down. Works inside pcall and inside coroutines of the script's own.
  *
  * Where nothing may wait (`init`, `protocol_input`, `protocol_decode`, `protocol_encode`, a function called by table.sort,
- * string.gsub or a metamethod), it returns nil and an error without starting anything.
+ * string.gsub or another library function), it returns nil and an error without starting anything.
  */
 export function wait(L: LuaState, start: (done: Done) => (() => void) | undefined): number {
   const callback = current;
@@ -91,7 +91,7 @@ function pushClosed(L: LuaState): number {
 function pushCannotWait(L: LuaState): number {
   L.pushNil();
   L.pushKey(
-    "cannot wait here: only on_connect, on_handshake, on_message and on_close may, outside table.sort, string.gsub and metamethods",
+    "cannot wait here: only on_connect, on_handshake, on_message and on_close may, outside functions that table.sort, string.gsub and the like call",
   );
   return 2;
 }

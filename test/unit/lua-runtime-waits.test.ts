@@ -197,3 +197,29 @@ test("mix.mesh suspends when a peer has to answer", async () => {
   await until(() => connection.texts.length === 2);
   expect(connection.texts).toEqual(["no client 7", "7 2"]);
 });
+
+test("metamethods of operators, calls, fields and loops may wait", async () => {
+  const scripted = new Scripted(`
+    local function slow(value) return function() mix.sleep(0) return value end end
+    local meta = {
+      __index = slow("field"), __add = slow(5), __concat = slow("joined"), __eq = slow(true), __lt = slow(true), __len = slow(7),
+      __call = function(_, ...) mix.sleep(0) return select("#", ...), ... end,
+      __newindex = function(t, k, v) mix.sleep(0) rawset(t, k, v) end,
+      __pairs = function(t) mix.sleep(0) return function(_, k) mix.sleep(0) if not k then return 1, "each" end end, t, nil end,
+    }
+    function on_message(msg, conn)
+      local a, b = setmetatable({}, meta), setmetatable({}, meta)
+      a.set = "kept"
+      local each
+      for _, v in pairs(a) do each = v end
+      local values = { a.field, a + 1, "x" .. a, a == b, a ~= b, a < b, #a, rawget(a, "set"), each, a("x", 2) }
+      for i = 1, #values do values[i] = tostring(values[i]) end
+      conn:send(table.concat(values, " "))
+      conn:send(tostring(setmetatable({}, { __tostring = function() return select(2, mix.sleep(0)) end })))
+    end`);
+  const connection = scripted.connect();
+  connection.message("go");
+  await until(() => connection.texts.length === 2);
+  expect(connection.texts[0]).toBe("field 5 joined true false true 7 kept each 2 x 2");
+  expect(connection.texts[1]).toStartWith("cannot wait here");
+});
