@@ -2,7 +2,11 @@
 // sender, and prints what happens. Argument: the address of a center or an engine.
 import { Client } from "connmix/client";
 
-const client = new Client({ url: process.argv[2], requestTimeout: 5_000, onTrouble: (text) => console.log(`trouble ${text}`) });
+const client = new Client({
+  url: process.argv[2],
+  requestTimeout: 5_000,
+  onTrouble: (text) => console.log(`trouble ${text}`),
+});
 process.once("SIGTERM", async () => {
   await client.close();
   console.log("closed");

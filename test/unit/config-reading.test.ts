@@ -62,7 +62,11 @@ describe("the defaults of the reference", () => {
     expect(engine.centerRegistry).toBe("127.0.0.1:6786");
     expect(engine.meshPoint).toEqual({ port: 6788, bind: "0.0.0.0" });
     expect(engine.apiServer).toMatchObject({ port: 6789, bind: "0.0.0.0", readTimeout: 60, writeTimeout: 60 });
-    expect(engine.luavm).toEqual({ maxExecTime: 1000, queue: { topicSize: 2000, maxTopics: 100, maxBytes: 268_435_456 }, redis: [] });
+    expect(engine.luavm).toEqual({
+      maxExecTime: 1000,
+      queue: { topicSize: 2000, maxTopics: 100, maxBytes: 268_435_456 },
+      redis: [],
+    });
     expect(engine.servers).toHaveLength(1);
     expect(engine.servers[0]).toMatchObject({
       port: 6790,
