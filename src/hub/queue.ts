@@ -55,6 +55,8 @@ export class Queues {
     const { maxBytes } = this.#limits;
     if (this.#waiting.bytes + message.data.length > maxBytes && !topic.flowing) {
       topic.counts.rejected++;
+      // It may be held since this push only, and empty.
+      this.#settle(topic);
       return {
         error: `the queues are full: ${this.#waiting.bytes} bytes wait in all topics, at most ${maxBytes} may (engine.luavm.queue.maxBytes)`,
       };

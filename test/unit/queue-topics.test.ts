@@ -107,6 +107,14 @@ test("topics are counted on when they come back, those beyond 200 names together
   }
 });
 
+test("topics that got nothing because too many bytes wait make room too", () => {
+  queues = new Queues({ topicSize: 1000, maxTopics: 3, maxBytes: 1 });
+  push(0, 1, "a");
+  const full = { error: expect.stringContaining("the queues are full") };
+  for (const topic of ["b", "c", "d", "e"]) expect(queues.push(message(0, topic))).toMatchObject(full);
+  expect(names()).toEqual(["a", "d", "e"]);
+});
+
 test("the bytes that wait in all topics are bounded; what is taken at once passes", () => {
   queues = new Queues({ topicSize: 1000, maxTopics: 3, maxBytes: 100 });
   const text = (topic: string, length: number): QueueMessage => ({ ...message(0, topic), data: "1".repeat(length) });
