@@ -16,15 +16,24 @@ function websocket.on_handshake(client_id, headers, server, conn)
   conn:set_context_value("headers", headers)
 end
 
+-- Once in ten seconds is enough: every message may have the same problem, and the metrics count what a full topic refuses.
+local complained = 0
+local function complain(problem)
+  if math.abs(mix.time() - complained) >= 10 then
+    complained = mix.time()
+    mix.log(mix.ERROR, problem)
+  end
+end
+
 function on_message(msg, conn)
   local message, err = mix.json_encode({ msg = msg, ctx = conn:context() })
   if err then
-    mix.log(mix.ERROR, "cannot encode the message: " .. err)
+    complain("cannot encode the message: " .. err)
     return
   end
   local _, push_err = mix.queue.push("foo", message)
   if push_err then
-    mix.log(mix.ERROR, "cannot push to foo: " .. push_err)
+    complain("cannot push to foo: " .. push_err)
   end
 end
 

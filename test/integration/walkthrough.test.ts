@@ -3,6 +3,8 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Connmix, freePorts } from "../support/connmix.ts";
+import { eventually } from "../support/eventually.ts";
+import { metric, scrape } from "../support/metrics.ts";
 import { TestSocket } from "../support/websocket.ts";
 
 const WALK = { entry: resolve(import.meta.dir, "../../lua/entry.lua") };
@@ -96,4 +98,20 @@ test("with no configuration file, from any folder, the built-in script serves", 
   const check = Bun.spawnSync([process.execPath, main, "check"], { cwd: folder });
   expect(check.exitCode).toBe(0);
   expect(check.stdout.toString() + check.stderr.toString()).toContain("entry.lua");
+});
+
+test("a client cannot fill the log when nobody consumes", async () => {
+  const node = await Connmix.start("dev", freePorts(WALK, { luavm: { queue: { topicSize: 2 } } }));
+  try {
+    const client = await TestSocket.connect(`ws://127.0.0.1:${node.serverPort()}`);
+    for (let n = 0; n < 500; n++) client.send(`${n}`);
+    await eventually(async () => {
+      expect(metric(await scrape(node.apiPort), "connmix_engine_queue_rejected_total")).toBe(498);
+    });
+    const complaints = node.lines.filter((line) => line.includes("cannot push to foo"));
+    expect(complaints.length).toBeLessThan(5);
+    expect(complaints[0]).toContain('topic "foo" is full: 2 messages wait');
+  } finally {
+    await node.stop();
+  }
 });
