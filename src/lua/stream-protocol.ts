@@ -25,8 +25,10 @@ export class StreamProtocol {
     client.inputPending = false;
     const connection = client.connection as StreamConnection;
     const { buffer } = connection;
+    // From one piece of Lua to the next no time is lost that would be worth another look at the clock.
+    let now = performance.now();
     while (!connection.dismissed && buffer.length > 0 && buffer.length >= client.wanted) {
-      const length = this.#packetLength(client, connection);
+      const length = this.#packetLength(client, connection, now);
       if (length === undefined || length === 0) return;
       if (length > buffer.length) {
         client.wanted = length;
@@ -35,6 +37,7 @@ export class StreamProtocol {
       client.wanted = 0;
       connection.packetRead();
       if (!this.#decode(client, buffer.read(length)!)) return;
+      now = this.#execution.ended;
       if (client.thread !== undefined) {
         client.inputPending = buffer.length > 0;
         return;
@@ -43,7 +46,7 @@ export class StreamProtocol {
   }
 
   /** What `protocol_input` says; `undefined` when the connection was closed over it. */
-  #packetLength(client: Client, connection: StreamConnection): number | undefined {
+  #packetLength(client: Client, connection: StreamConnection, now: number): number | undefined {
     const vm = this.#execution.vmOf(client);
     const { L } = vm;
     L.pushRef(vm.functionRef("protocol_input")!);
@@ -51,7 +54,7 @@ export class StreamProtocol {
     buffer.object.open(connection.buffer);
     L.pushRef(buffer.ref);
     client.pushConnection(L);
-    const ok = this.#execution.call(client, "protocol_input", 2);
+    const ok = this.#execution.call(client, "protocol_input", 2, now);
     buffer.object.close();
     const length = L.type(-1) === "number" ? L.toNumber(-1)! : Number.NaN;
     if (ok && length >= 0 && Number.isInteger(length)) {
@@ -78,7 +81,7 @@ export class StreamProtocol {
     L.pushBytes(packet);
     if (ref !== undefined) {
       client.pushConnection(L);
-      if (!this.#execution.call(client, "protocol_decode", 2)) {
+      if (!this.#execution.call(client, "protocol_decode", 2, this.#execution.ended)) {
         L.pop();
         this.#breakOff(client, "protocol_decode failed");
         return false;
@@ -91,7 +94,7 @@ export class StreamProtocol {
     const thread = this.#execution.thread(vm, "on_message")!;
     L.moveTo(thread, 1);
     client.pushConnection(thread);
-    this.#execution.start(client, "on_message", thread);
+    this.#execution.start(client, "on_message", thread, this.#execution.ended);
     return true;
   }
 
