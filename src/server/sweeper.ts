@@ -9,7 +9,7 @@ const PRESSURE_MS = 50;
  * that does not take what is sent to it, a close the client never answered. `now` is its coarse time, cheap to read per message.
  */
 export class Sweeper {
-  /** Milliseconds, monotonic, at most one tick old: unmoved by changes of the wall clock. */
+  /** When the last look was, in milliseconds: monotonic, unmoved by changes of the wall clock. */
   now = performance.now();
   #timer: Timer | undefined;
   #soon: Timer | undefined;
@@ -33,9 +33,10 @@ export class Sweeper {
   #sweep(): void {
     clearTimeout(this.#soon);
     this.#soon = undefined;
+    const last = this.now;
     this.now = performance.now();
     for (const connection of this.hub.connections()) {
-      if (connection instanceof ServerConnection) connection.sweep(this.now);
+      if (connection instanceof ServerConnection) connection.sweep(this.now, last);
     }
   }
 }
