@@ -106,6 +106,7 @@ type Reading =
   | "toBytes"
   | "toText"
   | "toStrictText"
+  | "isText"
   | "toUserdata"
   | "toThread"
   | "toPointer"
@@ -142,6 +143,10 @@ export const readMethods: Pick<LuaState, Reading> & ThisType<State> = {
 
   toStrictText(index) {
     return stringAt(this, index)?.strictText;
+  },
+
+  isText(index) {
+    return stringAt(this, index)?.isText;
   },
 
   toUserdata(index) {

@@ -53,6 +53,11 @@ export class LuaString {
     return this.strictText ?? lossyDecoder.decode(this.#bytes);
   }
 
+  /** Whether the bytes are well-formed UTF-8. */
+  get isText(): boolean {
+    return this.#text !== undefined || isUtf8(this.getstr());
+  }
+
   /** `undefined` when the bytes are not well-formed UTF-8. */
   get strictText(): string | undefined {
     if (this.#text !== undefined) return this.#text;

@@ -76,6 +76,8 @@ export interface LuaState {
   toText(index: number): string | undefined;
   /** The bytes as text only when they are well-formed UTF-8. */
   toStrictText(index: number): string | undefined;
+  /** Whether the bytes of a string or number are well-formed UTF-8; `undefined` for other types. */
+  isText(index: number): boolean | undefined;
   toUserdata(index: number): object | undefined;
   toThread(index: number): LuaState | undefined;
   /** What identifies a table, function, userdata or thread; `undefined` for plain values. */

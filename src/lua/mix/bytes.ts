@@ -1,4 +1,4 @@
-import { bytesArgument, failure, tableArgument } from "../arguments.ts";
+import { bytesArgument, failure, tableArgument, typeName } from "../arguments.ts";
 import type { LuaState } from "../state.ts";
 
 /** `mix.bytes_tostring(table)`, `mix.bytes_xor(s, key)` and `mix.is_utf8(s)`. */
@@ -67,8 +67,6 @@ function masked(bytes: Uint8Array, key: Uint8Array): Uint8Array {
 
 /** Strictly: neither surrogates nor overlong forms (RFC 3629), as text messages of WebSocket have to be. */
 function isUtf8(L: LuaState): number {
-  const valid = L.toStrictText(1) !== undefined;
-  if (!valid) bytesArgument(L, 1);
-  L.pushBoolean(valid);
+  L.pushBoolean(L.isText(1) ?? L.argError(1, `string expected, got ${typeName(L, 1)}`));
   return 1;
 }
