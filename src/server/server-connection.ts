@@ -101,12 +101,9 @@ export abstract class ServerConnection extends Connection {
     if (waiting > this.port.limits.writeBufferSize) this.#tooSlow(`${waiting} bytes waited, more than writeBufferSize`);
   }
 
-  /** Enforces what no event announces; called by the sweeper a few times a second, before this at `last`. */
-  sweep(now: number, last: number): void {
+  /** Enforces what no event announces; called by the sweeper a few times a second. */
+  sweep(now: number): void {
     const { limits } = this.port;
-    // What has the time of the last look happened at some time since then: no time-out may begin before it.
-    if (this.lastRead === last) this.lastRead = now;
-    if (this.stalledSince === last) this.stalledSince = now;
     if (!this.open) {
       if (now > this.#closeBy) this.terminate();
       return;

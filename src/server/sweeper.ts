@@ -9,8 +9,11 @@ const PRESSURE_MS = 50;
  * that does not take what is sent to it, a close the client never answered. `now` is its coarse time, cheap to read per message.
  */
 export class Sweeper {
-  /** When the last look was, in milliseconds: monotonic, unmoved by changes of the wall clock. */
-  now = performance.now();
+  /**
+   * When the next look is due, in milliseconds: monotonic, unmoved by changes of the wall clock. Up to a tick ahead rather than
+   * behind, so that no time-out begins before the bytes it is counted from.
+   */
+  now = performance.now() + TICK_MS;
   #timer: Timer | undefined;
   #soon: Timer | undefined;
 
@@ -33,10 +36,10 @@ export class Sweeper {
   #sweep(): void {
     clearTimeout(this.#soon);
     this.#soon = undefined;
-    const last = this.now;
-    this.now = performance.now();
+    const now = performance.now();
+    this.now = now + TICK_MS;
     for (const connection of this.hub.connections()) {
-      if (connection instanceof ServerConnection) connection.sweep(this.now, last);
+      if (connection instanceof ServerConnection) connection.sweep(now);
     }
   }
 }
