@@ -11,7 +11,16 @@ function finishProtected(L: State, status: number, continuation: (L: LuaState, f
   return continuation(L, status !== LUA_OK && status !== LUA_YIELD);
 }
 
-type Methods = "call" | "protectedCall" | "protectedCallK" | "error" | "raise" | "abort" | "argError" | "setCountHook";
+type Methods =
+  | "call"
+  | "protectedCall"
+  | "protectedCallK"
+  | "error"
+  | "raise"
+  | "abort"
+  | "argError"
+  | "setCountHook"
+  | "charge";
 
 export const callMethods: Pick<LuaState, Methods> & ThisType<State> = {
   call(args, results) {
@@ -61,6 +70,13 @@ export const callMethods: Pick<LuaState, Methods> & ThisType<State> = {
 
   setCountHook(hook, count) {
     ldebug.lua_sethook(this, hook, defs.LUA_MASKCOUNT, count);
+  },
+
+  charge(instructions) {
+    this.hookcount -= instructions;
+    if (this.hookcount > 0 || this.hook === null) return;
+    this.hookcount = this.basehookcount;
+    this.hook(this);
   },
 };
 

@@ -82,6 +82,7 @@ export interface Thread {
   allowhook: number;
   hookcount: number;
   basehookcount: number;
+  hook: ((L: State) => void) | null;
   nCcalls: number;
   nny: number;
   l_G: Untyped;

@@ -140,6 +140,8 @@ export interface LuaState {
   openLibrary(name: LibraryName): void;
   /** Calls `hook` every `count` instructions of this thread and of those created from it later. */
   setCountHook(hook: CountHook, count: number): void;
+  /** Counts work of a host function as so many instructions, so it may call the count hook, which may raise an error. */
+  charge(instructions: number): void;
   /** `script:line:` of the function `level` above the running host function, or "". */
   where(level: number): string;
   traceback(message: string): string;

@@ -1,6 +1,7 @@
 import type { Failure } from "../hub/connection.ts";
 import type { Json, JsonObject } from "../json.ts";
 import { isJsonObject } from "../json.ts";
+import { MAX_STRING } from "./pieces.ts";
 import type { LuaState } from "./state.ts";
 
 /** How deep values may be nested, in both directions. */
@@ -36,6 +37,7 @@ export function pushJson(L: LuaState, value: Json): Failure {
 }
 
 function pushNested(L: LuaState, value: Json, depth: number): boolean {
+  L.charge(1);
   if (typeof value === "string") L.pushText(value);
   else if (typeof value === "number") L.pushNumber(value);
   else if (typeof value === "boolean") L.pushBoolean(value);
@@ -63,12 +65,13 @@ function pushNested(L: LuaState, value: Json, depth: number): boolean {
 
 /**
  * Reads the value at `index` as JSON. A table with exactly the keys 1 to n is an array, an empty one too unless it is marked
- * as an object; any other table is an object, with number keys written in decimal.
+ * as an object; any other table is an object, with number keys written in decimal. A table that is met again is read again:
+ * a few lines of Lua describe more values than there is time for, so each counts as an instruction.
  */
 export function readJson(L: LuaState, index: number): { value: Json } | { error: string } {
   const top = L.getTop();
   try {
-    return { value: readNested(L, L.absIndex(index), []) };
+    return { value: readNested(L, L.absIndex(index), new Reading()) };
   } catch (thrown) {
     if (!(thrown instanceof NotJson)) throw thrown;
     L.setTop(top);
@@ -87,12 +90,27 @@ export function readJsonObject(L: LuaState, index: number): { value: JsonObject 
 
 class NotJson extends Error {}
 
-function readNested(L: LuaState, index: number, path: object[]): Json {
+/** How far the reading of one value has come. */
+class Reading {
+  /** The tables around the value that is read next. */
+  readonly path: object[] = [];
+  #length = 0;
+
+  /** A string may be met again and again too: what all of them make is bounded as a single one is. */
+  text(text: string): string {
+    this.#length += text.length;
+    if (this.#length > MAX_STRING) throw new NotJson(`its strings are longer than ${MAX_STRING} characters together`);
+    return text;
+  }
+}
+
+function readNested(L: LuaState, index: number, reading: Reading): Json {
+  L.charge(1);
   switch (L.type(index)) {
     case "string": {
       const text = L.toStrictText(index);
       if (text === undefined) throw new NotJson("a string is not UTF-8: pass it through mix.base64_encode first");
-      return text;
+      return reading.text(text);
     }
     case "number": {
       const number = L.toNumber(index)!;
@@ -105,27 +123,28 @@ function readNested(L: LuaState, index: number, path: object[]): Json {
     case "nil":
       return null;
     case "table":
-      return readTable(L, index, path);
+      return readTable(L, index, reading);
     default:
       if (L.toUserdata(index) === NULL) return null;
       throw new NotJson(`a ${L.type(index)} has no JSON form`);
   }
 }
 
-function readTable(L: LuaState, index: number, path: object[]): Json {
+function readTable(L: LuaState, index: number, reading: Reading): Json {
+  const { path } = reading;
   const table = L.toPointer(index)!;
   if (path.includes(table)) throw new NotJson("a table contains itself");
   if (path.length === MAX_DEPTH) throw new NotJson(`nested deeper than ${MAX_DEPTH} levels`);
   path.push(table);
   const marked = objects.has(table);
-  const array = marked || L.rawLength(index) === 0 ? undefined : readArray(L, index, path);
-  const read = array ?? readObject(L, index, path) ?? (marked ? {} : []);
+  const array = marked || L.rawLength(index) === 0 ? undefined : readArray(L, index, reading);
+  const read = array ?? readObject(L, index, reading) ?? (marked ? {} : []);
   path.pop();
   return read;
 }
 
 /** `undefined` when the table has other keys than 1 to n. */
-function readArray(L: LuaState, index: number, path: object[]): Json[] | undefined {
+function readArray(L: LuaState, index: number, reading: Reading): Json[] | undefined {
   const length = L.rawLength(index);
   let count = 0;
   L.pushNil();
@@ -140,14 +159,14 @@ function readArray(L: LuaState, index: number, path: object[]): Json[] | undefin
   const items: Json[] = [];
   for (let i = 1; i <= length; i++) {
     L.rawGetIndex(index, i);
-    items.push(readNested(L, L.getTop(), path));
+    items.push(readNested(L, L.getTop(), reading));
     L.pop();
   }
   return items;
 }
 
 /** `undefined` when the table is empty. */
-function readObject(L: LuaState, index: number, path: object[]): JsonObject | undefined {
+function readObject(L: LuaState, index: number, reading: Reading): JsonObject | undefined {
   const object: JsonObject = {};
   let empty = true;
   L.pushNil();
@@ -157,7 +176,8 @@ function readObject(L: LuaState, index: number, path: object[]): JsonObject | un
     if (type !== "string" && type !== "number") throw new NotJson(`a table key is a ${type}, expected a string`);
     const key = L.toStrictText(-2);
     if (key === undefined) throw new NotJson("a table key is not UTF-8");
-    const value = readNested(L, L.getTop(), path);
+    reading.text(key);
+    const value = readNested(L, L.getTop(), reading);
     // Assigning "__proto__" would change the object instead of its contents.
     if (key === "__proto__")
       Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });

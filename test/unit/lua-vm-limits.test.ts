@@ -46,6 +46,11 @@ test.each([
   '("("):rep(100000):find(("%b()"):rep(2))',
   'mix.str_split(("x,"):rep(8 * 1024 * 1024), ",")',
   'table.concat(setmetatable({}, { __index = rawlen }), "", 1, 1e12)',
+  "local t = { 1 } for i = 1, 40 do t = { t, t } end mix.json_encode(t)",
+  "local t = { a = 1 } for i = 1, 40 do t = { a = t, b = t } end pcall(mix.queue.push, 'topic', t)",
+  "local t = { 1 } for i = 1, 40 do t = { t, t } end (...):set_context_value('key', t)",
+  "local t = { 1 } for i = 1, 40 do t = { t, t } end while true do pcall((...).set_context, (...), { key = t }) end",
+  'local s = "[" .. ("[],"):rep(349000) .. "0]" while true do mix.json_decode(s) end',
 ])("out of time: %s", (chunk) => {
   const { log, milliseconds } = stopped(chunk);
   expect(log).toMatch(/ran longer than 100 ms|pattern too complex/);
@@ -65,6 +70,10 @@ test.each([
   [
     'string.format(("%s"):rep(90), table.unpack((function() local t, s = {}, ("x"):rep(1e6) for i = 1, 90 do t[i] = s end return t end)()))',
     "resulting string too large",
+  ],
+  [
+    'local t, s = {}, ("x"):rep(1e6) for i = 1, 1000 do t[i] = s end assert(mix.json_encode(t))',
+    "its strings are longer than 67108864 characters together",
   ],
   ['local s = "x" while true do s = s .. s end', "MiB of memory|string too large"],
   ["local t = {} for i = 1, 1e8 do t[i] = {} end", "MiB of memory"],
