@@ -12,6 +12,8 @@ const LINGER_MS = 500;
 /** Bun's own limits are fixed once it listens, ours may change: its stand above, for frames that are far beyond any request. */
 const HARD_READ_LIMIT = 16 * 1024 * 1024;
 const HARD_WRITE_LIMIT = 2 ** 31 - 1;
+/** Bun's reason for closing with 1009 by itself, which it tells us as 1006. */
+const TOO_BIG = "Received too big message";
 
 /** Plain counters, read when metrics are scraped. */
 export interface ApiStats {
@@ -126,12 +128,9 @@ export class Sessions implements SessionKeeper {
     this.stats.clients--;
     session.closed();
     // What Bun ends by itself (a message too large, a frame against the protocol) has a reason that starts so.
-    if (code === 1009 || reason.startsWith("Received ")) {
-      this.#log.warn(
-        "closed",
-        `api client ${session.address} closed (${code}): ${reason}; a request may have ${session.limits.readBufferSize} bytes`,
-      );
-    }
+    if (code !== 1009 && !reason.startsWith("Received ")) return;
+    const expected = reason === TOO_BIG ? `; a request may have ${session.limits.readBufferSize} bytes` : "";
+    this.#log.warn("closed", `api client ${session.address} closed (${code}): ${reason}${expected}`);
   }
 
   #sweep(): void {

@@ -56,7 +56,21 @@ describe("requests beyond readBufferSize", () => {
     socket.write(header);
     const bytes = await answer;
     expect([bytes[0], bytes.readUInt16BE(2)]).toEqual([0x88, 1009]);
-    await eventually(() => expect(engine.api.stats.clients).toBe(0));
+    await eventually(() =>
+      expect(engine.log.join("\n")).toMatch(
+        /closed \(1006\): Received too big message; a request may have 1048576 bytes/,
+      ),
+    );
+    expect(engine.api.stats.clients).toBe(0);
+  });
+
+  test("are not blamed for a frame against the protocol", async () => {
+    await start({});
+    const socket = await rawClient();
+    // A reserved opcode (RFC 6455 section 5.2).
+    socket.write(Buffer.from([0x83, 0x80, 0, 0, 0, 0]));
+    await eventually(() => expect(engine.log.join("\n")).toMatch(/closed \(\d+\): Received/));
+    expect(engine.log.join("\n")).not.toContain("a request may have");
   });
 
   test("a new limit holds for new connections", async () => {
