@@ -290,7 +290,7 @@ class Engine implements RunningNode {
         channels: () => this.#hub.channelCount,
         topics: () => this.#queues.stats(),
         topicCounts: () => this.#queues.counts(),
-        topicsRefused: () => this.#queues.topicsRefused,
+        queues: () => this.#queues,
         scripts: () => this.#servers.map(({ label, script }) => ({ entry: label, stats: script.stats })),
         mesh: () => this.#mesh.stats,
         registry: () => this.#registry,

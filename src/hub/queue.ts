@@ -158,6 +158,15 @@ export class Queues {
     return this.#topicsRefused;
   }
 
+  /** Bytes that wait in all topics together. */
+  get waitingBytes(): number {
+    return this.#waiting.bytes;
+  }
+
+  get maxBytes(): number {
+    return this.#limits.maxBytes;
+  }
+
   stats(): Map<string, TopicStats> {
     const stats = new Map<string, TopicStats>();
     for (const { name, backlog, size, slots, counts } of this.#topics.values()) {

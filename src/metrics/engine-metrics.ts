@@ -17,6 +17,14 @@ export interface PortSource {
   readonly stats: Readonly<PortStats>;
 }
 
+/** What concerns all topics together. */
+export interface QueuesSource {
+  /** Messages refused because `maxTopics` were in use already. */
+  readonly topicsRefused: number;
+  readonly waitingBytes: number;
+  readonly maxBytes: number;
+}
+
 /** Where the numbers come from; everything is read when the metrics are scraped. */
 export interface EngineSources {
   version: string;
@@ -27,8 +35,7 @@ export interface EngineSources {
   topics(): ReadonlyMap<string, TopicStats>;
   /** Of topics that messages were pushed to, those forgotten since included; boundedly many. */
   topicCounts(): Iterable<readonly [topic: string, Counts]>;
-  /** Messages refused because `maxTopics` were in use already. */
-  topicsRefused(): number;
+  queues(): QueuesSource;
   /** `entry` is the script's path as configured. */
   scripts(): readonly { entry: string; stats: ScriptStats }[];
   mesh(): MeshStats;
@@ -80,7 +87,7 @@ function addServers(metrics: MetricSet, { ports, sendDurations, channels, mesh }
   metrics.gauge("connmix_engine_channels", "Channels with subscribers on this engine", [], () => [[channels()]]);
 }
 
-function addQueues(metrics: MetricSet, { topics, topicCounts, topicsRefused }: EngineSources): void {
+function addQueues(metrics: MetricSet, { topics, topicCounts, queues }: EngineSources): void {
   const gauge = (name: string, help: string, field: "depth" | "size" | "consumers") =>
     metrics.gauge(`connmix_engine_queue_${name}`, help, ["topic"], () =>
       [...topics()].map(
@@ -98,7 +105,13 @@ function addQueues(metrics: MetricSet, { topics, topicCounts, topicsRefused }: E
   counter("popped", "Messages handed to consumers", "popped");
   counter("rejected", "Messages refused because the topic was full", "rejected");
   metrics.counter("connmix_engine_queue_topics_refused_total", "Messages refused for one topic too many", [], () => [
-    [topicsRefused()],
+    [queues().topicsRefused],
+  ]);
+  metrics.gauge("connmix_engine_queue_waiting_bytes", "Bytes that wait in all topics together", [], () => [
+    [queues().waitingBytes],
+  ]);
+  metrics.gauge("connmix_engine_queue_max_bytes", "Bytes that may wait in all topics together", [], () => [
+    [queues().maxBytes],
   ]);
 }
 

@@ -34,7 +34,7 @@ function sources(overrides: Partial<EngineSources> = {}): EngineSources {
     channels: () => 9,
     topics: () => new Map([["foo", { depth: 3, size: 2000, consumers: 1, pushed: 10, popped: 7, rejected: 1 }]]),
     topicCounts: () => [["foo", { pushed: 10, popped: 7, rejected: 1 }]],
-    topicsRefused: () => 0,
+    queues: () => ({ topicsRefused: 4, waitingBytes: 600, maxBytes: 1000 }),
     scripts: () => [
       {
         entry: "lua/entry.lua",
@@ -99,6 +99,11 @@ describe("engine metrics", () => {
     expect(lines(text, "connmix_engine_queue_popped_total")).toEqual([
       'connmix_engine_queue_popped_total{topic="foo"} 7',
     ]);
+    expect(lines(text, "connmix_engine_queue_topics_refused_total")).toEqual([
+      "connmix_engine_queue_topics_refused_total 4",
+    ]);
+    expect(lines(text, "connmix_engine_queue_waiting_bytes")).toEqual(["connmix_engine_queue_waiting_bytes 600"]);
+    expect(lines(text, "connmix_engine_queue_max_bytes")).toEqual(["connmix_engine_queue_max_bytes 1000"]);
     expect(lines(text, "connmix_engine_lua_errors_total")[0]).toBe(
       'connmix_engine_lua_errors_total{entry="lua/entry.lua",callback="on_message"} 1',
     );

@@ -122,6 +122,7 @@ test("the bytes that wait in all topics are bounded; what is taken at once passe
   expect(queues.push(text("a", 60))).toBe(1);
   expect(queues.push(text("b", 30))).toBe(1);
   expect(queues.push(text("b", 11))).toMatchObject(full);
+  expect([queues.waitingBytes, queues.maxBytes]).toEqual([90, 100]);
   expect(queues.stats().get("b")).toMatchObject({ depth: 1, pushed: 1, rejected: 1 });
   const consumer = new MemoryConsumer();
   queues.addConsumer("c", consumer);
