@@ -1,5 +1,6 @@
 import { parseClientId } from "../client-id.ts";
 import type { Payload } from "../hub/connection.ts";
+import { channelNameError } from "../hub/hub.ts";
 import type { Json, JsonObject } from "../json.ts";
 import { isJsonObject } from "../json.ts";
 import { API_ERROR, ApiError, shown } from "./api-error.ts";
@@ -81,9 +82,11 @@ function readSending(entry: JsonObject, at: string): Sending | ApiError {
 
 function readPublishing(entry: JsonObject, at: string): Publishing | ApiError {
   const channel = entry.channel ?? entry.c;
-  if (typeof channel !== "string" || channel === "") {
+  if (typeof channel !== "string") {
     return invalid(`${at}: channel (c) is the name of a channel, found ${shown(channel)}`);
   }
+  const error = channelNameError(channel);
+  if (error !== undefined) return invalid(`${at}: channel (c): ${error}`);
   const data = payloadOf(entry, at);
   return data instanceof ApiError ? data : { channel, data };
 }

@@ -45,11 +45,8 @@ const FUNCTIONS: Record<string, ConnectionFunction> = {
   subscribe(hub, connection, args) {
     const names = strings(args, "subscribe");
     if ("error" in names) return names;
-    for (const name of names) {
-      const failure = hub.subscribe(connection, name);
-      if (failure !== undefined) return { error: `subscribe: ${failure}` };
-    }
-    return {};
+    const failure = hub.subscribeAll(connection, names);
+    return failure === undefined ? {} : { error: `subscribe: ${failure}` };
   },
   unsubscribe(hub, connection, args) {
     const names = strings(args, "unsubscribe");

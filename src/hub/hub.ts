@@ -26,6 +26,12 @@ interface Channel {
 
 const MAX_CHANNEL_LENGTH = 1024;
 
+/** Why there can be no channel of that name. */
+export function channelNameError(name: string): Failure {
+  if (name !== "" && name.length <= MAX_CHANNEL_LENGTH) return undefined;
+  return `a channel name has 1 to ${MAX_CHANNEL_LENGTH} characters, this one has ${name.length}`;
+}
+
 /** Why nothing can be sent to `id`. */
 export function noClient(id: number): string {
   return `no client ${id}: it has disconnected or never was`;
@@ -90,10 +96,22 @@ export class Hub {
     this.onContext(connection, key);
   }
 
-  subscribe(connection: Connection, channel: string): Failure {
-    if (channel === "" || channel.length > MAX_CHANNEL_LENGTH) {
-      return `a channel name has 1 to ${MAX_CHANNEL_LENGTH} characters, this one has ${channel.length}`;
+  /** Subscribes to all of the channels or, when one of the names is not possible, to none. */
+  subscribeAll(connection: Connection, channels: readonly string[]): Failure {
+    for (const channel of channels) {
+      const error = channelNameError(channel);
+      if (error !== undefined) return error;
     }
+    for (const channel of channels) {
+      const failure = this.subscribe(connection, channel);
+      if (failure !== undefined) return failure;
+    }
+    return undefined;
+  }
+
+  subscribe(connection: Connection, channel: string): Failure {
+    const error = channelNameError(channel);
+    if (error !== undefined) return error;
     if (this.#connections.get(connection.id) !== connection) return `connection ${connection.id} is closed`;
     connection.channels ??= new Set();
     if (connection.channels.has(channel)) return undefined;

@@ -20,11 +20,7 @@ export function createConnectionType(L: LuaState, hub: Hub, encode?: Encode): nu
       const connection = self(state);
       const channels = channelArguments(state);
       if ("error" in channels) return pushFailure(state, channels.error);
-      for (const channel of channels) {
-        const failure = hub.subscribe(connection, channel);
-        if (failure !== undefined) return pushFailure(state, failure);
-      }
-      return pushFailure(state, undefined);
+      return pushFailure(state, hub.subscribeAll(connection, channels));
     },
     unsubscribe: (state) => {
       const connection = self(state);

@@ -174,7 +174,14 @@ describe("publishes", () => {
 
   test.each([
     [{ d: "x" }, "params: channel (c) is the name of a channel, found nothing"],
-    [{ c: "", d: "x" }, 'found ""'],
+    [{ c: "", d: "x" }, "params: channel (c): a channel name has 1 to 1024 characters, this one has 0"],
+    [
+      [
+        { c: "a", d: "x" },
+        { c: "a".repeat(1025), d: "x" },
+      ],
+      "params[1]: channel (c): a channel name has 1 to 1024",
+    ],
     [{ c: 5, d: "x" }, "found 5"],
     [{ c: "a" }, "params: data (d) is missing"],
   ])("are refused: %j", (params, expected) => {

@@ -66,6 +66,13 @@ test("subscribes, unsubscribes and lists channels", () => {
   expect(hub.subscribers("b")).toBe(1);
 });
 
+test("subscribes to none of the channels when one of the names is bad", () => {
+  for (const bad of ["", "x".repeat(1025), 5]) {
+    expect(call("subscribe", "a", bad, "b")).toEqual({ error: expect.stringContaining("subscribe: ") });
+    expect(call("channels")).toEqual({ value: [] });
+  }
+});
+
 test("closes with code and reason, or with 1000", () => {
   expect(call("close")).toEqual({});
   expect(connection.closed).toEqual([1000, ""]);
