@@ -1,4 +1,5 @@
 import { Cluster, Redis } from "ioredis";
+import { messageOf } from "../errors.ts";
 import { parseAddress } from "./address.ts";
 import { backOff } from "./back-off.ts";
 
@@ -56,6 +57,19 @@ export function createRedisConnection(target: RedisTarget, ttl: number): RedisCo
     });
   }
   return new Redis(url ?? "redis://127.0.0.1:6379", single);
+}
+
+/** What ioredis says in terms of its own options and commands, and what has happened. */
+const IN_PLAIN_WORDS: [RegExp, string][] = [
+  [/enableOfflineQueue|Connection is closed|is disconnect/, "it is not connected"],
+  [/max retries per request/, "the connection was lost before it answered"],
+  [/Command timed out|^Socket timeout/, "it does not answer"],
+];
+
+/** Why a command failed, or what a connection's `error` told, for log lines and errors. */
+export function redisReason(error: unknown): string {
+  const message = messageOf(error);
+  return IN_PLAIN_WORDS.find(([pattern]) => pattern.test(message))?.[1] ?? message;
 }
 
 /** How log lines and errors name the target: its addresses, never a password. */

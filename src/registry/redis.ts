@@ -1,9 +1,15 @@
 import { NODE_NUMBERS } from "../client-id.ts";
-import { messageOf, UserError } from "../errors.ts";
+import { UserError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { backOff } from "./back-off.ts";
 import { Members } from "./members.ts";
-import { createRedisConnection, describeTarget, type RedisConnection, type RedisTarget } from "./redis-connection.ts";
+import {
+  createRedisConnection,
+  describeTarget,
+  type RedisConnection,
+  type RedisTarget,
+  redisReason,
+} from "./redis-connection.ts";
 import { RedisLeases, type View } from "./redis-leases.ts";
 import type { Candidate, NodeLoad, NodeRecord, Registry, RegistryState, RegistryStats } from "./registry.ts";
 
@@ -61,7 +67,7 @@ export class RedisRegistry implements Registry {
     this.#leases = new RedisLeases(this.#commands, options.keyPrefix, options.cluster, options.ttl);
     for (const connection of [this.#commands, this.#notices]) {
       connection.on("error", (error: Error & { lastNodeError?: Error }) => {
-        this.#driverError = messageOf(error.lastNodeError ?? error);
+        this.#driverError = redisReason(error.lastNodeError ?? error);
       });
     }
     this.#commands.on("close", () => {
@@ -81,7 +87,7 @@ export class RedisRegistry implements Registry {
     } catch (error) {
       this.#setState("left");
       this.#disconnect();
-      const reason = this.#driverError ?? messageOf(error);
+      const reason = this.#driverError ?? redisReason(error);
       throw new UserError(`cannot register with Redis at ${this.#where}: ${reason}; start it or correct cluster.redis`);
     }
   }
@@ -95,7 +101,9 @@ export class RedisRegistry implements Registry {
     // What cannot be given back ends with its TTL.
     if (record !== undefined) {
       await within(LEAVE_LIMIT, this.#leases.release(record)).catch((error) => {
-        this.#log.warn(`could not leave the registry at ${this.#where}: ${messageOf(error)}`);
+        this.#log.warn(
+          `could not leave the redis registry ${this.#where}: ${redisReason(error)}; this node's keys there expire within ${this.#ttl / 1000} s`,
+        );
       });
     }
     this.#disconnect();
@@ -172,7 +180,7 @@ export class RedisRegistry implements Registry {
       if (view !== undefined) this.#renewed(record, view);
       else if (this.#state !== "left") await this.#renewAnew(record);
     } catch (error) {
-      this.#failed(messageOf(error));
+      this.#failed(redisReason(error));
     }
     this.#renewing = false;
   }

@@ -62,6 +62,22 @@ test("leave while Redis is suspended ends within a second", async () => {
   await until(async () => (await keys("node:")).length === 0, TTL + LATE);
 });
 
+test("leave while Redis is gone says so, and what becomes of the node's keys", async () => {
+  const gone = await RedisServer.start();
+  const member = watch({ url: gone.url } as object);
+  try {
+    await member.registry.join(candidate());
+  } finally {
+    await gone.dispose();
+  }
+  await until(() => member.registry.state === "away", TTL + LATE);
+  await member.registry.leave();
+  expect(member.log.at(-1)).toBe(
+    `could not leave the redis registry ${gone.address}: it is not connected; this node's keys there expire within 1.5 s`,
+  );
+  expect(member.log.join("\n")).not.toContain("enableOfflineQueue");
+});
+
 test("all data gone at once, the connections standing: nobody disappears, everyone comes back under the same number", async () => {
   const all = [watch(), watch(), watch()];
   for (const { registry } of all) await registry.join(candidate());
