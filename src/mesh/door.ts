@@ -8,14 +8,21 @@ import type { Peer } from "./peer.ts";
 
 /** Most connections at a time from which nobody has proved yet who it is. */
 const MAX_STRANGERS = 1024;
+/** The address of a member leads back here: one that died had it before this engine, or both were given the same. */
+const ITSELF = "this is the dialing engine itself, two members have one address (cluster.advertise, engine.meshPoint)";
 const NOT_A_MEMBER = "not a member of this cluster, or not yet known here as one";
+
+export interface DoorLimits extends LinkLimits {
+  /** Milliseconds a member may be without its link before that counts: one that died is off the list by then. */
+  linkPatience: number;
+}
 
 /** Where links begin: the mesh port, and every link, dialed or accepted, until the peer on it has proved who it is. */
 export class Door implements HandshakeEvents {
   /** Links that ended before that, refusals and failed connections included. */
   failed = 0;
   readonly #identity: Identity;
-  readonly #limits: LinkLimits;
+  readonly #limits: DoorLimits;
   readonly #peers: ReadonlyMap<string, Peer>;
   readonly #log: Log;
   readonly #throttled: ThrottledLog;
@@ -26,7 +33,7 @@ export class Door implements HandshakeEvents {
   /** `peers` are the members by node id, as they are at the time. */
   constructor(
     identity: Identity,
-    limits: LinkLimits,
+    limits: DoorLimits,
     peers: ReadonlyMap<string, Peer>,
     log: Log,
     throttled: ThrottledLog,
@@ -67,7 +74,8 @@ export class Door implements HandshakeEvents {
   /** A link to be connected to the peer; `failed` is called when it ends before the handshake is done. */
   dial(peer: Peer, failed: () => void): Link {
     const link = new Link(this.#limits);
-    this.#watch(link, () => `to ${peer.name}`, failed);
+    const early = () => performance.now() - peer.knownSince < this.#limits.linkPatience;
+    this.#watch(link, () => `to ${peer.name}`, early, failed);
     new Handshake(link, this.#identity, this, { nodeId: peer.record.id, session: peer.session });
     return link;
   }
@@ -84,7 +92,8 @@ export class Door implements HandshakeEvents {
   }
 
   admit(nodeId: string): { session: string } | { refusal: string } {
-    if (nodeId >= this.#identity.nodeId) return { refusal: "of two engines the one with the lower node id dials" };
+    if (nodeId === this.#identity.nodeId) return { refusal: ITSELF };
+    if (nodeId > this.#identity.nodeId) return { refusal: "of two engines the one with the lower node id dials" };
     const peer = this.#peers.get(nodeId);
     return peer === undefined ? { refusal: NOT_A_MEMBER } : { session: peer.session };
   }
@@ -101,13 +110,16 @@ export class Door implements HandshakeEvents {
     this.#watch(
       link,
       () => `from ${link.remoteAddress}`,
+      // What it says to itself it hears on the dialing side too.
+      () => true,
       () => {},
     );
     new Handshake(link, this.#identity, this);
     return link;
   }
 
-  #watch(link: Link, whose: () => string, failed: () => void): void {
+  /** `early`: whether it may yet turn out that the address on the other side was that of a dead engine. */
+  #watch(link: Link, whose: () => string, early: () => boolean, failed: () => void): void {
     this.#strangers.add(link);
     link.onClosed = (reason) => {
       this.#strangers.delete(link);
@@ -115,7 +127,7 @@ export class Door implements HandshakeEvents {
       this.failed++;
       const message = `no mesh link ${whose()}: ${reason}`;
       // Of two engines that learn of each other one is first; it tries again in a moment.
-      if (reason.includes(NOT_A_MEMBER)) this.#log.debug(message);
+      if (reason.includes(NOT_A_MEMBER) || (reason.includes(ITSELF) && early())) this.#log.debug(message);
       else this.#throttled.warn(`handshake ${whose()}`, message);
       failed();
     };

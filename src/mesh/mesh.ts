@@ -10,21 +10,18 @@ import type { Log } from "../log.ts";
 import type { NodeRecord } from "../registry/registry.ts";
 import { ThrottledLog } from "../throttled-log.ts";
 import { Dialer } from "./dialer.ts";
-import { Door } from "./door.ts";
+import { Door, type DoorLimits } from "./door.ts";
 import { Inbox } from "./inbox.ts";
 import { Interest } from "./interest.ts";
-import type { LinkLimits } from "./link.ts";
 import type { Operations, Soon } from "./operations.ts";
 import { Peer, type PeerContext } from "./peer.ts";
 import type { PeerStats } from "./peer-stats.ts";
 import { PublishGather } from "./requests.ts";
 import { Responder } from "./responder.ts";
 
-export interface MeshLimits extends LinkLimits {
+export interface MeshLimits extends DoorLimits {
   /** Milliseconds a peer has to answer a request. */
   requestTimeout: number;
-  /** Milliseconds a member may be without its link before that counts: one that died is off the list by then. */
-  linkPatience: number;
 }
 
 const LIMITS: MeshLimits = {

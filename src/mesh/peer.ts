@@ -37,6 +37,8 @@ export class Peer {
   link: Link | undefined;
   /** Called when a link that was up is gone. */
   onUnlinked: () => void = () => {};
+  /** On the clock of `performance.now()`. */
+  readonly knownSince = performance.now();
   /** Since when a link is missing, on the clock of `performance.now()`; infinite while none is. */
   downSince = Number.NEGATIVE_INFINITY;
 

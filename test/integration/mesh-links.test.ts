@@ -185,6 +185,17 @@ test("an address that cannot even be tried is logged and tried again when it cha
   await until(bothUp(a, b));
 });
 
+test("a dead engine's address that is this engine's now is quietly given up, unless it stays on the list", async () => {
+  const a = await start({ ...QUICK, linkPatience: 1000 });
+  const ghost = { ...a.record, id: "worker-that-died" };
+  a.mesh.setMembers([a.record, ghost]);
+  await until(() => a.mesh.stats.handshakesFailed >= 2);
+  expect(a.log.has("debug no mesh link to engine worker-that-died")).toBe(true);
+  expect(a.log.has("warn")).toBe(false);
+  await until(() => a.log.has("warn no mesh link to engine worker-that-died"));
+  expect(a.log.has("two members have one address")).toBe(true);
+});
+
 test("many engines that start at once link with each other", async () => {
   const engines = await Promise.all(Array.from({ length: 8 }, () => start()));
   await cluster(...engines);
