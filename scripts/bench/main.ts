@@ -1,7 +1,7 @@
 import { cpus, release } from "node:os";
 import { defineCommand, runMain } from "citty";
 import { chart } from "./chart.ts";
-import { measureRow } from "./measure.ts";
+import { measureRow, stopped } from "./measure.ts";
 import { judged, type Report, within } from "./result.ts";
 import type { Scale } from "./row.ts";
 import { allRows } from "./rows.ts";
@@ -12,14 +12,16 @@ const FULL: Scale = {
   firstWarmup: { seconds: 3, messages: 50_000 },
   warmup: { seconds: 1, messages: 0 },
   seconds: 2,
+  hurry: false,
   idleConnections: 10_000,
 };
 /** For CI: that everything runs and nothing is wildly off, on a machine that may be busy. */
 const QUICK: Scale = {
   rounds: 1,
-  firstWarmup: { seconds: 0.2, messages: 15_000 },
+  firstWarmup: { seconds: 0.2, messages: 10_000 },
   warmup: { seconds: 0.2, messages: 0 },
   seconds: 0.3,
+  hurry: true,
   idleConnections: 2000,
 };
 /** A ratio this many times what is to be reached is wrong, not slow. */
@@ -61,6 +63,7 @@ const command = defineCommand({
         args.peers && !args.quick ? row.contenders : row.contenders.filter(({ role }) => role !== "peer");
       report.rows.push(await measureRow({ ...row, contenders }, scale, progress));
     }
+    await stopped();
     progress("");
 
     await Bun.write(args.json, `${JSON.stringify(report, null, 2)}\n`);

@@ -22,23 +22,25 @@ export async function measureRow(row: Row, scale: Scale, progress: (what: string
     return { contender, rounds: [], ...(absent === undefined ? {} : { absent }) };
   });
   try {
+    if (scale.hurry && !row.fresh) await Promise.all(entrants.map(start));
     for (let round = 1; round <= scale.rounds; round++) {
       for (const entrant of entrants) {
         if (entrant.absent !== undefined) continue;
         progress(`${row.id}: ${entrant.contender.name}, round ${round} of ${scale.rounds}`);
+        await start(entrant);
+        if (entrant.server === undefined) continue;
+        const warmup = entrant.rounds.length === 0 ? scale.firstWarmup : scale.warmup;
         try {
-          entrant.server ??= await entrant.contender.start();
-          const warmup = entrant.rounds.length === 0 ? scale.firstWarmup : scale.warmup;
           entrant.rounds.push(await measure(entrant.contender, entrant.server, warmup, scale.seconds));
         } catch (error) {
-          entrant.absent = error instanceof Error ? error.message : String(error);
-          entrant.failed = true;
+          fail(entrant, error);
         }
         if (row.fresh || entrant.failed) await stop(entrant);
       }
     }
   } finally {
-    await Promise.all(entrants.map(stop));
+    stopping.push(...entrants.map(stop));
+    if (!scale.hurry) await stopped();
   }
   const first = entrants[0]!.rounds;
   return rowResult(
@@ -55,6 +57,27 @@ export async function measureRow(row: Row, scale: Scale, progress: (what: string
       };
     }),
   );
+}
+
+async function start(entrant: Entrant): Promise<void> {
+  if (entrant.absent !== undefined || entrant.server !== undefined) return;
+  try {
+    entrant.server = await entrant.contender.start();
+  } catch (error) {
+    fail(entrant, error);
+  }
+}
+
+function fail(entrant: Entrant, error: unknown): void {
+  entrant.absent = error instanceof Error ? error.message : String(error);
+  entrant.failed = true;
+}
+
+const stopping: Promise<void>[] = [];
+
+/** Resolves when the servers of all rows that were measured are gone. */
+export async function stopped(): Promise<void> {
+  await Promise.all(stopping.splice(0));
 }
 
 async function stop(entrant: Entrant): Promise<void> {

@@ -30,7 +30,7 @@ export interface Row {
   reach?: Reach;
   /** A server is started anew for each round: its memory is the figure. */
   fresh?: boolean;
-  /** Starts too many servers for a quick run. */
+  /** Left out of a quick run: it starts many servers, or another row says as much. */
   large?: boolean;
   contenders: Contender[];
 }
@@ -43,6 +43,8 @@ export interface Scale {
   /** Before each further round. */
   warmup: Warmup;
   seconds: number;
+  /** A row's servers start together, and stop while the next row's start: quicker, and less exact. */
+  hurry: boolean;
   /** Connections of the memory row. */
   idleConnections: number;
 }

@@ -79,6 +79,7 @@ function local(clients: number): Row {
     unit: "request",
     figure: "cpu",
     reach: { ratioAtMost: 3 },
+    large: clients > 1,
     contenders: [
       jsonEcho,
       bareSend(clients),
@@ -95,6 +96,7 @@ function remote(clients: number): Row {
     unit: "request",
     figure: "cpu",
     reach: { ratioAtMost: 6 },
+    large: clients > 1,
     contenders: [
       jsonEcho,
       bareSend(clients),
