@@ -11,6 +11,8 @@ export const API_ERROR = {
   unconsume: 203,
   call: 301,
   send: 401,
+  /** Not the caller's fault: the log has the error. */
+  internal: 500,
 } as const;
 
 export type ApiErrorCode = (typeof API_ERROR)[keyof typeof API_ERROR];

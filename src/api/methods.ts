@@ -200,6 +200,11 @@ export function execute(request: ApiRequest, caller: Caller): Soon<string> {
   return isPromise(outcome) ? outcome.then((settled) => replyTo(request, settled)) : replyTo(request, outcome);
 }
 
+/** The reply to a request whose own was lost to an error of this program. */
+export function internalErrorReply({ dialect, id }: ApiRequest): string {
+  return errorReply(dialect, new ApiError(API_ERROR.internal, "internal error: see the log of this engine"), id);
+}
+
 function replyTo({ dialect, id }: ApiRequest, outcome: string | ApiError): string {
   return typeof outcome === "string" ? resultReply(dialect, outcome, id) : errorReply(dialect, outcome, id);
 }

@@ -3,7 +3,7 @@ import type { Operations } from "../mesh/operations.ts";
 import { carryOutLater, writeLater } from "../turn.ts";
 import type { Grant } from "./access.ts";
 import { ApiConsumer, type EventSink } from "./consumer.ts";
-import { type Caller, execute, isBarrier } from "./methods.ts";
+import { type Caller, execute, internalErrorReply, isBarrier } from "./methods.ts";
 import { type ApiRequest, parseRequests, unreadable } from "./request.ts";
 
 /** Bytes of requests that may wait behind an unanswered `conn.call`. */
@@ -217,16 +217,26 @@ export class Session implements Caller, EventSink {
       this.#answer(reply);
       return;
     }
-    this.#unanswered++;
+    void this.#answerLater(request, reply);
+  }
+
+  async #answerLater(request: ApiRequest, reply: Promise<string>): Promise<void> {
     const barrier = isBarrier(request);
     if (barrier) this.#busy = true;
-    void reply.then((text) => {
+    this.#unanswered++;
+    try {
+      this.#answer(await reply);
+    } catch (error) {
+      // What is asked next must not wait for ever; the process's own handler reports it.
+      this.#answer(internalErrorReply(request));
+      throw error;
+    } finally {
       this.#unanswered--;
-      this.#answer(text);
-      if (!barrier) return;
-      this.#busy = false;
-      this.#runWaiting();
-    });
+      if (barrier) {
+        this.#busy = false;
+        this.#runWaiting();
+      }
+    }
   }
 
   #runWaiting(): void {
