@@ -28,7 +28,7 @@ function addHints(proto: Proto): void {
   for (const inner of proto.p) addHints(inner);
 }
 
-type Methods = "load" | "globalUses" | "setUpvalue" | "openLibrary";
+type Methods = "load" | "globalUses" | "setUpvalue" | "openLibrary" | "nameFunctions";
 
 export const loadMethods: Pick<LuaState, Methods> & ThisType<State> = {
   load(source, name) {
@@ -54,6 +54,14 @@ export const loadMethods: Pick<LuaState, Methods> & ThisType<State> = {
 
   openLibrary(name) {
     lauxlib.luaL_requiref(this, defs.to_luastring(name), lualib[`luaopen_${name === "_G" ? "base" : name}`], 1);
+    this.pop();
+  },
+
+  nameFunctions(name) {
+    // Where fengari looks for them, once there is an error.
+    lauxlib.luaL_getsubtable(this, defs.LUA_REGISTRYINDEX, lauxlib.LUA_LOADED_TABLE);
+    this.pushValue(-2);
+    this.setField(-2, name);
     this.pop();
   },
 };

@@ -8,6 +8,7 @@ export function createMetatable(L: LuaState, kind: string, methods: Record<strin
     L.pushFunction(fn);
     L.setField(-2, name);
   }
+  L.nameFunctions(kind);
   L.setField(-2, "__index");
   L.pushText(kind);
   L.setField(-2, "__name");

@@ -12,6 +12,7 @@ export function installOs(L: LuaState): void {
     L.pushFunction(fn);
     L.setField(-2, name);
   }
+  L.nameFunctions("os");
   L.setGlobal("os");
 }
 

@@ -45,7 +45,7 @@ export interface LuaState {
   // ---- push
   pushNil(): void;
   pushBoolean(value: boolean): void;
-  /** Numbers are doubles; whole ones up to 2^53 print as integers. */
+  /** Numbers are doubles; whole ones up to 1e21 print as integers. */
   pushNumber(value: number): void;
   /** As UTF-8. Strings that recur (keys, constants) are converted once and kept. */
   pushText(value: string): void;
@@ -138,6 +138,8 @@ export interface LuaState {
   setUpvalue(index: number, i: number): boolean;
   /** Opens one of Lua's own libraries as a global. */
   openLibrary(name: LibraryName): void;
+  /** Errors call the functions of the table on top `name.key` where the call itself has no name for them, as in `pcall(f)`. */
+  nameFunctions(name: string): void;
   /** Calls `hook` every `count` instructions of this thread and of those created from it later. */
   setCountHook(hook: CountHook, count: number): void;
   /** Counts work of a host function as so many instructions, so it may call the count hook, which may raise an error. */

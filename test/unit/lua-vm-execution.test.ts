@@ -178,3 +178,15 @@ test("a thread at rest holds on to nothing that was on its stack", () => {
     L.unref(fn);
   });
 });
+
+test.each([
+  ["mix.json_decode, {}", "#1 to 'mix.json_decode' (string expected, got table)"],
+  ["mix.queue.push", "#1 to 'mix.queue.push' (string expected, got no value)"],
+  ["conn.send, conn, {}", "#2 to 'connection.send' (string expected, got table, which mix.json_encode makes a string)"],
+  ["conn.context_value, 5", "#1 to 'connection.context_value' (connection expected: call it as conn:method())"],
+  ["os.time, 5", "#1 to 'os.time' (table expected, got number)"],
+  ["bit.band, 'x'", "#1 to 'bit.band' (number expected, got string)"],
+  ["(function() return mix.md5 end)()", "#1 to 'mix.md5' (string expected, got no value)"],
+])("an error names the function: pcall(%s)", (args, error) => {
+  expect(run(`send(select(2, pcall(${args})))`)[0]).toEndWith(`bad argument ${error}`);
+});

@@ -27,6 +27,7 @@ export function installBit(L: LuaState): void {
     L.pushFunction(fn);
     L.setField(-2, name);
   }
+  L.nameFunctions("bit");
   L.setGlobal("bit");
 }
 

@@ -20,6 +20,7 @@ export function installHttp(L: LuaState): void {
   const headersMetatable = L.ref();
   L.pushFunction((state) => request(state, headersMetatable));
   L.setField(-2, "request");
+  L.nameFunctions("mix.http");
   L.setField(-2, "http");
 }
 

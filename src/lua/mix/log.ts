@@ -17,6 +17,7 @@ export function installLog(L: LuaState, host: ScriptHost): void {
     host.log[level](state.where(1) + display(state, 2));
     return 0;
   });
+  L.nameFunctions("mix.log");
   L.setField(-2, "log");
 }
 

@@ -31,6 +31,7 @@ export function installMesh(L: LuaState, host: ScriptHost): void {
     return soon(state, operations.publish(channel, payload), pushPublished);
   });
   L.setField(-2, "publish");
+  L.nameFunctions("mix.mesh");
   L.setField(-2, "mesh");
 }
 

@@ -50,6 +50,7 @@ export function installMix(L: LuaState, host: ScriptHost, redis: RedisPools, bud
   L.pushFunction(connection);
   L.setField(-2, "tcp");
   L.setField(-2, "socket");
+  L.nameFunctions("mix");
   L.setGlobal("mix");
 
   installBit(L);

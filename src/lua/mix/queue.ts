@@ -29,6 +29,7 @@ export function installQueue(L: LuaState, host: ScriptHost): void {
     return 1;
   });
   L.setField(-2, "new");
+  L.nameFunctions("mix.queue");
   L.setField(-2, "queue");
 }
 

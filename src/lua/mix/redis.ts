@@ -25,6 +25,7 @@ export function installRedis(L: LuaState, pools: RedisPools): void {
   L.newTable();
   L.pushFunction((state) => connection(state, pools, metatable));
   L.setField(-2, "connection");
+  L.nameFunctions("mix.redis");
   L.setField(-2, "redis");
 }
 

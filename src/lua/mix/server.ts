@@ -13,5 +13,6 @@ export function installServer(L: LuaState, host: ScriptHost): void {
     return 1;
   });
   L.setField(-2, "option");
+  L.nameFunctions("mix.server");
   L.setField(-2, "server");
 }
