@@ -28,7 +28,7 @@ export function numberArgument(L: LuaState, arg: number): number {
 export function integerArgument(L: LuaState, arg: number, missing?: number): number {
   if (missing !== undefined && isAbsent(L, arg)) return missing;
   const number = numberArgument(L, arg);
-  return Number.isInteger(number) ? number : L.argError(arg, "number has no integer representation");
+  return Number.isInteger(number) ? number : L.argError(arg, `number ${number} has no integer representation`);
 }
 
 export function tableArgument(L: LuaState, arg: number): void {

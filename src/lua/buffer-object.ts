@@ -1,4 +1,4 @@
-import { bytesArgument } from "./arguments.ts";
+import { bytesArgument, integerArgument } from "./arguments.ts";
 import { createMetatable } from "./metatable.ts";
 import type { LuaState } from "./state.ts";
 import type { StreamBuffer } from "./stream-buffer.ts";
@@ -52,14 +52,6 @@ function self(L: LuaState): BufferObject {
   return object instanceof BufferObject ? object : L.argError(1, "buffer expected: call it as buf:method()");
 }
 
-function integer(L: LuaState, arg: number, missing?: number): number {
-  const number = L.toNumber(arg);
-  if (number === undefined && missing !== undefined && (L.type(arg) === "none" || L.type(arg) === "nil"))
-    return missing;
-  if (number === undefined || !Number.isInteger(number)) L.argError(arg, `integer expected, got ${L.type(arg)}`);
-  return number;
-}
-
 /** A position counted from 1, or from the end when negative, as an offset from 0. */
 function offset(position: number, length: number): number {
   return position > 0 ? position - 1 : Math.max(0, length + position);
@@ -72,7 +64,7 @@ const METHODS = {
   },
   read(L: LuaState): number {
     const object = self(L);
-    const count = integer(L, 2);
+    const count = integerArgument(L, 2);
     if (count < 0) L.argError(2, `a number of bytes expected, got ${count}`);
     const bytes = object.read(L, count);
     if (bytes !== undefined) {
@@ -95,7 +87,7 @@ const METHODS = {
   find(L: LuaState): number {
     const waiting = self(L).waiting(L);
     const wanted = bytesArgument(L, 2);
-    const found = waiting.indexOf(wanted, offset(integer(L, 3, 1), waiting.length));
+    const found = waiting.indexOf(wanted, offset(integerArgument(L, 3, 1), waiting.length));
     if (found < 0) {
       L.pushNil();
       return 1;
@@ -107,8 +99,8 @@ const METHODS = {
   /** The byte at `i`, or those from `i` to `j`, as string.byte. */
   byte(L: LuaState): number {
     const waiting = self(L).waiting(L);
-    const first = offset(integer(L, 2, 1), waiting.length);
-    const last = Math.min(offset(integer(L, 3, first + 1), waiting.length), waiting.length - 1);
+    const first = offset(integerArgument(L, 2, 1), waiting.length);
+    const last = Math.min(offset(integerArgument(L, 3, first + 1), waiting.length), waiting.length - 1);
     for (let i = first; i <= last; i++) L.pushNumber(waiting.byteAt(i)!);
     return Math.max(0, last - first + 1);
   },

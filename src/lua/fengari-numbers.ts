@@ -9,9 +9,9 @@ const { constant_types } = require("fengari/src/defs.js");
 const luaconf = require("fengari/src/luaconf.js");
 
 const format: (n: number) => string = luaconf.lua_number2str;
-/** "%.14g", but exact for every integer that a double holds. */
+/** "%.14g", but whole numbers print as in JSON: with the digits that read back as the same number, up to 1e21. */
 luaconf.lua_number2str = (n: number) => {
-  if (Number.isSafeInteger(n)) return Object.is(n, -0) ? "-0" : String(n);
+  if (Number.isInteger(n) && Math.abs(n) < 1e21) return Object.is(n, -0) ? "-0" : String(n);
   if (n === Number.POSITIVE_INFINITY) return "inf";
   if (n === Number.NEGATIVE_INFINITY) return "-inf";
   return Number.isNaN(n) ? "nan" : format(n).replace(/e([+-])(\d)$/, "e$10$2");

@@ -28,7 +28,7 @@ const CALLS: [call: string, answer: string][] = [
   ['select(2, pcall(string.format, "%d"))', "bad argument #2 to 'string.format' (number expected, got no value)"],
   [
     'select(2, pcall(string.format, "%d", 3.5))',
-    "bad argument #2 to 'string.format' (number has no integer representation)",
+    "bad argument #2 to 'string.format' (number 3.5 has no integer representation)",
   ],
   ['select(2, pcall(string.format, "%s"))', "bad argument #2 to 'string.format' (value expected, got no value)"],
   ['select(2, pcall(string.format, "%y", 1))', "invalid option '%y' to 'format'"],

@@ -28,7 +28,7 @@ const CALLS: [call: string, answer: string][] = [
   ['select(2, pcall(string.pack, "<i4", 2^31))', "bad argument #2 to 'string.pack' (integer overflow)"],
   [
     'select(2, pcall(string.pack, "I2", 1.5))',
-    "bad argument #2 to 'string.pack' (number has no integer representation)",
+    "bad argument #2 to 'string.pack' (number 1.5 has no integer representation)",
   ],
   ['select(2, pcall(string.pack, "I2"))', "bad argument #2 to 'string.pack' (number expected, got no value)"],
   ['select(2, pcall(string.pack, "c1", "hi"))', "bad argument #2 to 'string.pack' (string longer than given size)"],

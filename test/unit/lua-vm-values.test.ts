@@ -8,7 +8,7 @@ test("numbers are doubles that print as integers", () => {
     "room:10000000000 2147483648 1e+15 3.5 3 -0.5".replace("1e+15", "1000000000000000"),
   ]);
   expect(run("send(2000000 * 1000000, 0xffffffff, 0x100000000, 2^53, 1e100, 1/3)")).toEqual([
-    "2000000000000 4294967295 4294967296 9007199254741000 1e+100 0.33333333333333",
+    "2000000000000 4294967295 4294967296 9007199254740992 1e+100 0.33333333333333",
   ]);
   expect(run('send(1/0, -1/0, tonumber("0x10"), tonumber(" 12 "), tonumber("1e2x"), tonumber(""), "10" + 5)')).toEqual([
     "inf -inf 16 12 nil nil 15",
@@ -25,6 +25,21 @@ test("numbers are doubles that print as integers", () => {
   expect(run("local n = 0 for i = 1, 3 do n = n .. i end for i = 10, 1, -4 do n = n .. ' ' .. i end send(n)")).toEqual([
     "0123 10 6 2",
   ]);
+});
+
+test("large whole numbers are the same text wherever they become one", () => {
+  expect(run("send(2^53, -2^53, 2^53 + 2, 1234567890123456789, 2^63, 1e20, 1e21, 0.1 + 0.2)")).toEqual([
+    "9007199254740992 -9007199254740992 9007199254740994 1234567890123456800 9223372036854776000 100000000000000000000 1e+21 0.3",
+  ]);
+  for (const number of ["2^53", "1234567890123456789", "2^63", "-1e20"]) {
+    const [texts] = run(`
+      local n = ${number}
+      local key, value = mix.json_encode({ [n] = n }):match('"(.-)":(.*)}')
+      send(tostring(n), n .. "", string.format("%s", n), table.concat({ n }), key, value)`);
+    const different = new Set(texts!.split(" "));
+    expect(different.size).toBe(1);
+    expect(run(`send(tonumber("${[...different][0]}") == ${number})`)).toEqual(["true"]);
+  }
 });
 
 test("strings with different bytes are different keys and order by byte", () => {
