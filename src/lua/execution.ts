@@ -1,6 +1,7 @@
 import type { ThrottledLog } from "../throttled-log.ts";
 import type { Client } from "./client.ts";
 import { setWaiting } from "./coroutines.ts";
+import { errorText } from "./error-text.ts";
 import type { ScriptStats } from "./script.ts";
 import type { LuaState } from "./state.ts";
 import type { CallbackName, Vm } from "./vm.ts";
@@ -69,6 +70,7 @@ export class Execution {
     budget.enter(thread, started);
     this.#depth++;
     const status = thread.resume(args);
+    const message = status === "error" ? this.#messageOf(vm, thread) : undefined;
     this.#depth--;
     budget.leave();
     setCurrent(before);
@@ -86,12 +88,17 @@ export class Execution {
       vm.returnThread(thread);
       // Last, because the connection may end at once, with its on_close.
       if (refused) client.connection.close(1008, "refused by the script");
-    } else if (status === "error") {
-      const message = thread.toText(-1) ?? `(error object is a ${thread.type(-1)} value)`;
-      this.failed(client, client.callback, thread.traceback(message));
-    } else {
-      this.failed(client, client.callback, thread.traceback("coroutine.yield outside a coroutine"));
-    }
+    } else this.failed(client, client.callback, thread.traceback(message ?? "coroutine.yield outside a coroutine"));
+  }
+
+  /** A thread that has failed cannot run the `__tostring` of its error: the main thread does, in what is left of the budget. */
+  #messageOf(vm: Vm, thread: LuaState): string {
+    const text = thread.toText(-1);
+    if (text !== undefined) return text;
+    thread.moveTo(vm.L, 1);
+    const message = errorText(vm.L);
+    vm.L.pop();
+    return message;
   }
 
   failed(client: Client, name: CallbackName, message: string): void {

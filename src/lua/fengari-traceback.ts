@@ -1,4 +1,5 @@
-import { defs, lauxlib } from "./fengari-modules.ts";
+import { errorText } from "./error-text.ts";
+import { defs, lapi, lauxlib } from "./fengari-modules.ts";
 import type { Frame, State } from "./fengari-types.ts";
 import type { LuaState } from "./state.ts";
 
@@ -26,13 +27,14 @@ function skipMiddle({ ci, base_ci }: State): () => void {
 
 /** The message handler of protected calls that want a traceback. */
 export function addTraceback(L: LuaState): number {
-  const message = L.toText(1) ?? `(error object is a ${L.type(1)} value)`;
-  L.pushText(L.traceback(message));
+  L.pushText(L.traceback(errorText(L)));
   return 1;
 }
 
 export const tracebackMethods: Pick<LuaState, "where" | "traceback"> & ThisType<State> = {
   where(level) {
+    // A host function may have used all slots of its call.
+    lapi.lua_checkstack(this, 1);
     lauxlib.luaL_where(this, level);
     const where = this.toText(-1)!;
     this.pop();

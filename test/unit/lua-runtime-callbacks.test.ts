@@ -73,8 +73,33 @@ test("an error is one log line with position and traceback; the connection goes 
     `error on_message of client ${connection.id} failed: lua/test.lua:2: attempt to index a nil value (field 'x')\nstack traceback:`,
   );
   expect(scripted.log[0]).toContain("lua/test.lua:5: in function 'on_message'");
-  expect(scripted.log[1]).toContain("(error object is a table value)");
+  expect(scripted.log[1]).toContain("(error object is a table value: [])");
   expect(scripted.script.stats.callbacks.on_message).toMatchObject({ count: 3, errors: 2, timeouts: 0 });
+});
+
+test.each([
+  ["{ code = 1, at = { 2, 3 } }", '(error object is a table value: {"code":1,"at":[2,3]})'],
+  ["{ print }", "(error object is a table value)"],
+  ["false", "(error object is a boolean value: false)"],
+  ["nil", "(error object is a nil value)"],
+  ["conn", "(error object is a userdata value)"],
+  ["setmetatable({ n = 5 }, { __tostring = function(e) return 'code ' .. e.n end })", "code 5"],
+  ["setmetatable({}, { __tostring = function() return {} end })", "'__tostring' answered a table, expected a string"],
+  ["setmetatable({}, { __tostring = function() error('no', 0) end })", "table value, and to describe it failed: no"],
+  ["setmetatable({}, { __tostring = function() while true do end end })", "stopped: it ran longer than 50 ms"],
+  ["setmetatable({}, { __tostring = function() mix.sleep(1) end })", "and to describe it failed: "],
+])("an error that is no text: %s", (value, shown) => {
+  for (const protocol of ["websocket", "socket"] as const) {
+    const scripted = new Scripted(
+      `function protocol_input(buf, conn) error(${value}) end function on_message(msg, conn) error(${value}) end`,
+      { protocol, maxExecTime: () => 50 },
+    );
+    const connection = scripted.connect();
+    if (protocol === "socket") connection.feed("x");
+    else connection.message("x");
+    expect(scripted.log[0]).toContain(shown);
+    expect(scripted.log[0]).toContain("stack traceback:\n");
+  }
 });
 
 test("a handshake answered with false closes with 1008, anything else does not", () => {
@@ -106,8 +131,8 @@ test("what goes out: text, bytes, and errors as values", () => {
     new Uint8Array([255]),
     "12",
     'the data is not UTF-8 text: send it as "binary"',
-    "bad argument #2 to '?' (string expected, got table, which mix.json_encode makes a string)",
-    'bad argument #3 to \'?\' ("text" or "binary" expected, got "xml")',
+    "bad argument #2 to 'connection.send' (string expected, got table, which mix.json_encode makes a string)",
+    'bad argument #3 to \'connection.send\' ("text" or "binary" expected, got "xml")',
   ]);
 });
 

@@ -58,6 +58,14 @@ test.each([
   expect(milliseconds).toBeLessThan(5000);
 });
 
+test("out of time in a host function, however many slots of the stack are in use", () => {
+  for (let depth = 0; depth < 24; depth++) {
+    const chunk = `local t = {} for i = 1, 40 do t = { t, t } end
+      local function f(n) if n == 0 then return (mix.json_encode(t)) end return (f(n - 1)) end f(${depth})`;
+    expect(stopped(chunk, 5).log).toContain("ran longer than 5 ms");
+  }
+});
+
 test.each([
   ["local function f() return 1 + f() end f()", "stack overflow"],
   [
