@@ -21,6 +21,8 @@ export interface StreamConnection extends Connection {
   resumeReading(): void;
   /** Counts a packet that the script found in the buffer. */
   packetRead(): void;
+  /** Closes the connection with 1009 when a packet of `length` bytes is more than may wait; answers whether it was. */
+  refusePacket(length: number): boolean;
 }
 
 export interface ScriptOptions {

@@ -31,7 +31,7 @@ export class StreamProtocol {
       const length = this.#packetLength(client, connection, now);
       if (length === undefined || length === 0) return;
       if (length > buffer.length) {
-        client.wanted = length;
+        if (!connection.refusePacket(length)) client.wanted = length;
         return;
       }
       client.wanted = 0;

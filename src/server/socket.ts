@@ -61,8 +61,27 @@ export class SocketConnection extends ServerConnection implements StreamConnecti
     this.port.stats.readMessages++;
   }
 
-  get paused(): boolean {
-    return this.#paused;
+  refusePacket(length: number): boolean {
+    const tooLarge = length > this.port.limits.readBufferSize;
+    if (tooLarge) this.#tooLarge(`a packet of ${length} bytes, more than readBufferSize`);
+    return tooLarge;
+  }
+
+  /** After a chunk has been read as far as that goes. */
+  checkWaiting(): void {
+    // While reading is paused, whole packets wait behind a callback: that is not one packet that is too large.
+    if (!this.open || this.#paused || this.buffer.length <= this.port.limits.readBufferSize) return;
+    this.#tooLarge(`${this.buffer.length} bytes wait without a complete packet, more than readBufferSize`);
+  }
+
+  #tooLarge(what: string): void {
+    const { stats, throttled, limits } = this.port;
+    stats.tooLarge++;
+    throttled.warn(
+      "message too large",
+      `client ${this.id} (${this.remoteAddr}) closed with 1009: ${what} (${limits.readBufferSize})`,
+    );
+    this.fail(1009, what);
   }
 
   /** The kernel has room again. */
@@ -231,10 +250,7 @@ export class SocketPort extends Port {
     this.script.received(connection);
     this.receiving = undefined;
     connection.writeOut();
-    // While reading is paused, whole packets wait behind a callback: that is not one packet that is too large.
-    if (connection.open && !connection.paused && connection.buffer.length > this.limits.readBufferSize) {
-      this.#tooLarge(connection);
-    }
+    connection.checkWaiting();
   }
 
   /** The client sends no more: what it asked for is answered, then this side ends too. */
@@ -246,16 +262,6 @@ export class SocketPort extends Port {
     }
     connection.onPeerEnd();
     this.end(connection);
-  }
-
-  #tooLarge(connection: SocketConnection): void {
-    this.stats.tooLarge++;
-    const what = `${connection.buffer.length} bytes wait without a complete packet, more than readBufferSize`;
-    this.throttled.warn(
-      "message too large",
-      `client ${connection.id} (${connection.remoteAddr}) closed with 1009: ${what} (${this.limits.readBufferSize})`,
-    );
-    connection.fail(1009, what);
   }
 
   #close(socket: ClientSocket, error: Error | undefined): void {

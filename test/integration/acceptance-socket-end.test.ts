@@ -135,6 +135,18 @@ describe("on_close's err", () => {
     );
   });
 
+  test("names the length of a packet that can never be whole, at once", async () => {
+    const refused = async () => metric(await scrape(server.node.apiPort), "connmix_engine_servers_too_large_total");
+    const before = await refused();
+    const client = await server.line();
+    client.socket.write("&");
+    await client.end();
+    client.socket.end();
+    expect((await server.whole(client)).err).toBe("a packet of 1e+300 bytes, more than readBufferSize");
+    await server.node.line(/closed with 1009: a packet of 1e\+300 bytes, more than readBufferSize \(100000\)/);
+    expect(await refused()).toBe(before + 1);
+  });
+
   test("names the read time-out", async () => {
     const client = await server.line(1);
     await client.end();

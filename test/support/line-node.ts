@@ -12,6 +12,7 @@ function protocol_input(buf, conn)
   if buf:byte(1) == 33 then return -1 end
   if buf:byte(1) == 63 then error("cannot read this") end
   if buf:byte(1) == 37 then return "many" end
+  if buf:byte(1) == 38 then return 1e300 end
   return buf:find("\\n") or 0
 end
 function protocol_decode(str, conn)

@@ -75,6 +75,13 @@ export class RecordedConnection extends Connection implements StreamConnection {
 
   packetRead(): void {}
 
+  /** As with a `readBufferSize` of 1 MiB. */
+  refusePacket(length: number): boolean {
+    if (length <= 1024 * 1024) return false;
+    this.close(1009, `a packet of ${length} bytes`);
+    return true;
+  }
+
   message(data: Payload): void {
     this.owner.message(this, data);
   }

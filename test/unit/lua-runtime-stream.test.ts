@@ -8,7 +8,7 @@ const LINES = `
     if buf:byte(1) == 33 then error("no '!'") end
     if buf:byte(1) == 63 then return -1 end
     if buf:byte(1) == 35 then return "many" end
-    if buf:byte(1) == 36 then return 1.5 end
+    if buf:byte(1) == 36 then return load("return " .. buf:tostring():match("^.(.-)\\n"))() end
     return buf:find("\\n") or 0
   end
   function protocol_decode(s, conn)
@@ -78,7 +78,12 @@ test("what others send passes through protocol_encode, whatever the callbacks do
 test.each([
   ["!\n", "protocol_input failed", "no '!'"],
   ["#\n", "protocol_input failed", "it answered many"],
-  ["$\n", "protocol_input failed", "it answered 1.5"],
+  ["$1.5\n", "protocol_input failed", "it answered 1.5"],
+  ["$-2\n", "protocol_input failed", "it answered -2"],
+  ["$1/0\n", "protocol_input failed", "it answered inf"],
+  ["$0/0\n", "protocol_input failed", "it answered nan"],
+  ["$buf\n", "protocol_input failed", "it answered a nil"],
+  ["$({ 'x' })\n", "protocol_input failed", "it answered a table"],
   ["?\n", "the script found a protocol error (protocol_input answered -1)", "debug client"],
   ["fail\n", "protocol_decode failed", "cannot decode"],
 ])("the stream cannot be read on after %j", (input, reason, logged) => {
@@ -89,6 +94,32 @@ test.each([
   expect(connection.closedWith).toEqual([1002, reason]);
   expect(connection.closeReason).toBe(reason);
   expect(scripted.log[0]).toContain(logged);
+});
+
+test.each(["2^20 + 1", "1e300"])("a packet of %s bytes that can never be whole is refused", (length) => {
+  const scripted = lines();
+  const connection = scripted.connect();
+  connection.feed(`$${length}\nnext\n`);
+  expect(connection.closedWith?.[0]).toBe(1009);
+  expect(connection.texts).toEqual(["hello\n"]);
+});
+
+test("numbers that are given to the buffer", () => {
+  for (const [call, error] of [
+    ["buf:read()", "#1 to 'read' (number expected, got no value)"],
+    ["buf:read(1.5)", "#1 to 'read' (number 1.5 has no integer representation)"],
+    ["buf:read(-1)", "#1 to 'read' (a number of bytes expected, got -1)"],
+    [
+      "pcall(buf.byte, buf, {}) error(select(2, pcall(buf.byte, buf, {})))",
+      "#2 to 'buffer.byte' (number expected, got table)",
+    ],
+  ]) {
+    const scripted = new Scripted(`function protocol_input(buf) ${call} end function on_message() end`, {
+      protocol: "socket",
+    });
+    scripted.connect().feed("x");
+    expect(scripted.log[0]).toContain(`bad argument ${error}`);
+  }
 });
 
 test("a callback that waits stops the reading; packets keep their order", async () => {
