@@ -29,7 +29,7 @@ export async function measureRow(row: Row, scale: Scale, progress: (what: string
         progress(`${row.id}: ${entrant.contender.name}, round ${round} of ${scale.rounds}`);
         await start(entrant);
         if (entrant.server === undefined) continue;
-        const warmup = entrant.rounds.length === 0 ? scale.firstWarmup : scale.warmup;
+        const warmup = entrant.rounds.length === 0 ? firstWarmup(scale, entrant.server) : scale.warmup;
         try {
           entrant.rounds.push(await measure(entrant.contender, entrant.server, warmup, scale.seconds));
         } catch (error) {
@@ -57,6 +57,12 @@ export async function measureRow(row: Row, scale: Scale, progress: (what: string
       };
     }),
   );
+}
+
+/** Each process compiles its own code, from its own share of the load. */
+function firstWarmup({ firstWarmup: { seconds, messages } }: Scale, server: Running): Warmup {
+  const processes = server.pids().length;
+  return { seconds: seconds * processes, messages: messages * processes };
 }
 
 async function start(entrant: Entrant): Promise<void> {
