@@ -2,14 +2,14 @@ import type { TCPSocketListener } from "bun";
 import { messageOf, UserError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { ThrottledLog } from "../throttled-log.ts";
-import { type Greeting, Handshake, type HandshakeEvents, type Identity } from "./handshake.ts";
+import { ANOTHER_ENGINE, type Greeting, Handshake, type HandshakeEvents, type Identity } from "./handshake.ts";
 import { LINK_SOCKET, Link, type LinkLimits } from "./link.ts";
 import type { Peer } from "./peer.ts";
 
 /** Most connections at a time from which nobody has proved yet who it is. */
 const MAX_STRANGERS = 1024;
-/** The address of a member leads back here: one that died had it before this engine, or both were given the same. */
-const ITSELF = "this is the dialing engine itself, two members have one address (cluster.advertise, engine.meshPoint)";
+/** Nobody dials a lower node id: whoever does wants the engine that had this address before, or has it as well. */
+const NOT_MEANT = `${ANOTHER_ENGINE}: of two engines the one with the lower node id dials (if it stays so, see cluster.advertise)`;
 const NOT_A_MEMBER = "not a member of this cluster, or not yet known here as one";
 
 export interface DoorLimits extends LinkLimits {
@@ -92,8 +92,7 @@ export class Door implements HandshakeEvents {
   }
 
   admit(nodeId: string): { session: string } | { refusal: string } {
-    if (nodeId === this.#identity.nodeId) return { refusal: ITSELF };
-    if (nodeId > this.#identity.nodeId) return { refusal: "of two engines the one with the lower node id dials" };
+    if (nodeId >= this.#identity.nodeId) return { refusal: NOT_MEANT };
     const peer = this.#peers.get(nodeId);
     return peer === undefined ? { refusal: NOT_A_MEMBER } : { session: peer.session };
   }
@@ -110,7 +109,7 @@ export class Door implements HandshakeEvents {
     this.#watch(
       link,
       () => `from ${link.remoteAddress}`,
-      // What it says to itself it hears on the dialing side too.
+      // The dialing side knows who was meant, and warns.
       () => true,
       () => {},
     );
@@ -118,7 +117,7 @@ export class Door implements HandshakeEvents {
     return link;
   }
 
-  /** `early`: whether it may yet turn out that the address on the other side was that of a dead engine. */
+  /** `early`: whether the address may have been that of an engine that died, and will soon be off the list. */
   #watch(link: Link, whose: () => string, early: () => boolean, failed: () => void): void {
     this.#strangers.add(link);
     link.onClosed = (reason) => {
@@ -127,7 +126,7 @@ export class Door implements HandshakeEvents {
       this.failed++;
       const message = `no mesh link ${whose()}: ${reason}`;
       // Of two engines that learn of each other one is first; it tries again in a moment.
-      if (reason.includes(NOT_A_MEMBER) || (reason.includes(ITSELF) && early())) this.#log.debug(message);
+      if (reason.includes(NOT_A_MEMBER) || (reason.includes(ANOTHER_ENGINE) && early())) this.#log.debug(message);
       else this.#throttled.warn(`handshake ${whose()}`, message);
       failed();
     };

@@ -6,6 +6,9 @@ import type { Link } from "./link.ts";
 /** Raised whenever engines of before and after a change of the frames would misunderstand each other. */
 export const PROTOCOL = 1;
 
+/** Why a link ends when the engine that was dialed is not the one that answers. */
+export const ANOTHER_ENGINE = "another engine has its address now";
+
 export interface Identity {
   nodeId: string;
   clusterName: string;
@@ -115,7 +118,7 @@ export class Handshake {
   /** Why the engine that answered is not the one that was dialed. */
   #impostor(peer: Greeting): string | undefined {
     if (peer.node !== this.dialed?.nodeId) {
-      return `expected engine ${this.dialed?.nodeId}, found ${JSON.stringify(peer.node)}`;
+      return `${ANOTHER_ENGINE}: expected ${this.dialed?.nodeId}, found ${JSON.stringify(peer.node)}`;
     }
     return this.#proves(peer, "mesh-listener", peer.proof) ? undefined : "wrong cluster.secret";
   }

@@ -193,7 +193,18 @@ test("a dead engine's address that is this engine's now is quietly given up, unl
   expect(a.log.has("debug no mesh link to engine worker-that-died")).toBe(true);
   expect(a.log.has("warn")).toBe(false);
   await until(() => a.log.has("warn no mesh link to engine worker-that-died"));
-  expect(a.log.has("two members have one address")).toBe(true);
+  expect(a.log.has("if it stays so, see cluster.advertise")).toBe(true);
+});
+
+test("so is one that is another engine's now, on both sides", async () => {
+  const [a, b] = [await start({ ...QUICK, linkPatience: 1000 }), await start()];
+  b.mesh.setMembers([a.record, b.record]);
+  a.mesh.setMembers([a.record, { ...b.record, id: "worker-that-died" }]);
+  const told = `another engine has its address now: expected worker-that-died, found`;
+  await until(() => a.log.has(told) && b.log.has("debug no mesh link from 127.0.0.1"));
+  expect(a.log.has("warn")).toBe(false);
+  await until(() => a.log.has("warn no mesh link to engine worker-that-died"));
+  expect(b.log.has("warn")).toBe(false);
 });
 
 test("many engines that start at once link with each other", async () => {
