@@ -30,24 +30,20 @@ export class Reload {
   }
 
   async #reloadIfChanged(): Promise<void> {
-    if (!(await this.#hasChanged()) || this.#stopped) return;
+    // Taken before the script is loaded: what is edited meanwhile is found by the next look.
+    const found = new Map<string, Signature>();
+    let changed = false;
+    for (const [path, signature] of this.#files) {
+      // An editor may be replacing the file right now: the next look finds it again.
+      const now = (await signatureNow(path)) ?? signature;
+      found.set(path, now);
+      changed ||= now !== signature;
+    }
+    if (!changed || this.#stopped) return;
     const read = new Map<string, Signature>();
     this.#changed(read);
-    // A broken script was perhaps not read to its end: what the last good one read counts on, as it is now.
-    for (const path of this.#files.keys()) {
-      const signature = read.get(path) ?? (await signatureNow(path));
-      if (signature !== undefined) read.set(path, signature);
-    }
-    this.#files = read;
-  }
-
-  async #hasChanged(): Promise<boolean> {
-    for (const [path, signature] of this.#files) {
-      const now = await signatureNow(path);
-      // An editor may be replacing the file right now: the next look finds it again.
-      if (now !== undefined && now !== signature) return true;
-    }
-    return false;
+    // A broken script was perhaps not read to its end: what the last good one read counts on.
+    this.#files = new Map([...found, ...read]);
   }
 }
 

@@ -2,6 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Reload } from "../../src/lua/reload.ts";
 import { until } from "../support/eventually.ts";
 import { Scripted } from "../support/scripted.ts";
 
@@ -116,4 +117,16 @@ test("no message is lost and none is answered twice while files change ten times
     );
     expect(connection.closedWith).toBeUndefined();
   }
+});
+
+test("an edit made while a broken script loads is found by the next look", async () => {
+  const path = join(folder, "edited.lua");
+  writeFileSync(path, "one");
+  let changes = 0;
+  const reload = new Reload(0.01, new Map([[path, "0:0"]]), () => {
+    if (++changes === 1) writeFileSync(path, "more than one");
+  });
+  await until(() => changes === 2);
+  reload.stop();
+  expect(changes).toBe(2);
 });
