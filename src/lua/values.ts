@@ -37,28 +37,28 @@ export function pushJson(L: LuaState, value: Json): Failure {
 }
 
 function pushNested(L: LuaState, value: Json, depth: number): boolean {
-  L.charge(1);
   if (typeof value === "string") L.pushText(value);
   else if (typeof value === "number") L.pushNumber(value);
   else if (typeof value === "boolean") L.pushBoolean(value);
   else if (value === null) pushNull(L);
   else if (depth === MAX_DEPTH) return false;
   else if (Array.isArray(value)) {
+    L.charge(1 + value.length);
     L.newTable();
     for (let i = 0; i < value.length; i++) {
       if (!pushNested(L, value[i]!, depth + 1)) return false;
       L.rawSetIndex(-2, i + 1);
     }
   } else {
+    const keys = Object.keys(value);
+    L.charge(1 + keys.length);
     L.newTable();
-    let empty = true;
-    for (const key of Object.keys(value)) {
-      empty = false;
+    for (const key of keys) {
       L.pushText(key);
       if (!pushNested(L, value[key]!, depth + 1)) return false;
       L.rawSet(-3);
     }
-    if (empty) markObject(L, -1);
+    if (keys.length === 0) markObject(L, -1);
   }
   return true;
 }
@@ -66,7 +66,7 @@ function pushNested(L: LuaState, value: Json, depth: number): boolean {
 /**
  * Reads the value at `index` as JSON. A table with exactly the keys 1 to n is an array, an empty one too unless it is marked
  * as an object; any other table is an object, with number keys written in decimal. A table that is met again is read again:
- * a few lines of Lua describe more values than there is time for, so each counts as an instruction.
+ * a few lines of Lua describe more values than there is time for, so each in a table counts as an instruction.
  */
 export function readJson(L: LuaState, index: number): { value: Json } | { error: string } {
   const top = L.getTop();
@@ -105,7 +105,6 @@ class Reading {
 }
 
 function readNested(L: LuaState, index: number, reading: Reading): Json {
-  L.charge(1);
   switch (L.type(index)) {
     case "string": {
       const text = L.toStrictText(index);
@@ -156,6 +155,7 @@ function readArray(L: LuaState, index: number, reading: Reading): Json[] | undef
       return undefined;
     }
   }
+  L.charge(length);
   const items: Json[] = [];
   for (let i = 1; i <= length; i++) {
     L.rawGetIndex(index, i);
@@ -168,10 +168,10 @@ function readArray(L: LuaState, index: number, reading: Reading): Json[] | undef
 /** `undefined` when the table is empty. */
 function readObject(L: LuaState, index: number, reading: Reading): JsonObject | undefined {
   const object: JsonObject = {};
-  let empty = true;
+  let count = 0;
   L.pushNil();
   while (L.next(index)) {
-    empty = false;
+    count++;
     const type = L.type(-2);
     if (type !== "string" && type !== "number") throw new NotJson(`a table key is a ${type}, expected a string`);
     const key = L.toStrictText(-2);
@@ -184,5 +184,6 @@ function readObject(L: LuaState, index: number, reading: Reading): JsonObject | 
     else object[key] = value;
     L.pop();
   }
-  return empty ? undefined : object;
+  L.charge(1 + count);
+  return count === 0 ? undefined : object;
 }
