@@ -265,6 +265,13 @@ test("what is wrong with an argument is told with what was found", () => {
   );
 });
 
+test("a publish to what cannot be the name of a channel says so", () => {
+  expect(run('send(mix.mesh.publish("", "x")) send(mix.mesh.publish(string.rep("n", 1025), "x"))')).toEqual([
+    "nil nil a channel name has 1 to 1024 characters, this one has 0",
+    "nil nil a channel name has 1 to 1024 characters, this one has 1025",
+  ]);
+});
+
 test("names that are not UTF-8 are refused: read as text, different ones would become the same", () => {
   const refused = 'the name "�" is not UTF-8';
   expect(

@@ -1,6 +1,6 @@
 import { parseClientId } from "../../client-id.ts";
 import type { Failure } from "../../hub/connection.ts";
-import type { PublishCount } from "../../hub/hub.ts";
+import { channelNameError, type PublishCount } from "../../hub/hub.ts";
 import type { Soon } from "../../mesh/operations.ts";
 import { nameArgument, shownArgument, textArgument } from "../arguments.ts";
 import type { ScriptHost } from "../host.ts";
@@ -26,6 +26,8 @@ export function installMesh(L: LuaState, host: ScriptHost): void {
   L.pushFunction((state) => {
     const channel = nameArgument(state, 1);
     if (typeof channel === "object") return pushUnpublished(state, channel.error);
+    const error = channelNameError(channel);
+    if (error !== undefined) return pushUnpublished(state, error);
     const payload = readPayload(state, 2, 3);
     if (typeof payload === "object" && "error" in payload) return pushUnpublished(state, payload.error);
     return soon(state, operations.publish(channel, payload), pushPublished);
