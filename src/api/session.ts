@@ -1,5 +1,5 @@
 import type { ServerWebSocket } from "bun";
-import type { Operations } from "../mesh/operations.ts";
+import type { Operations, Soon } from "../mesh/operations.ts";
 import { carryOutLater, writeLater } from "../turn.ts";
 import type { Grant } from "./access.ts";
 import { ApiConsumer, type EventSink } from "./consumer.ts";
@@ -212,7 +212,13 @@ export class Session implements Caller, EventSink {
   }
 
   #run(request: ApiRequest): void {
-    const reply = execute(request, this);
+    let reply: Soon<string>;
+    try {
+      reply = execute(request, this);
+    } catch (error) {
+      // The requests behind this one are not to blame.
+      reply = Promise.reject(error);
+    }
     if (typeof reply === "string") {
       this.#answer(reply);
       return;
