@@ -1,6 +1,6 @@
 import { parseClientId } from "../client-id.ts";
 import type { Payload } from "../hub/connection.ts";
-import { channelNameError } from "../hub/hub.ts";
+import { nameError } from "../hub/name.ts";
 import type { Json, JsonObject } from "../json.ts";
 import { isJsonObject } from "../json.ts";
 import { API_ERROR, ApiError, shown } from "./api-error.ts";
@@ -85,7 +85,7 @@ function readPublishing(entry: JsonObject, at: string): Publishing | ApiError {
   if (typeof channel !== "string") {
     return invalid(`${at}: channel (c) is the name of a channel, found ${shown(channel)}`);
   }
-  const error = channelNameError(channel);
+  const error = nameError("channel", channel);
   if (error !== undefined) return invalid(`${at}: channel (c): ${error}`);
   const data = payloadOf(entry, at);
   return data instanceof ApiError ? data : { channel, data };

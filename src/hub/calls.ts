@@ -1,7 +1,7 @@
 import type { Json } from "../json.ts";
 import { isJsonObject } from "../json.ts";
 import type { Connection } from "./connection.ts";
-import type { Hub } from "./hub.ts";
+import { type Hub, noClient } from "./hub.ts";
 
 /** What a function answered: a value (`undefined` for those that only act), or why it failed. */
 export interface CallResult {
@@ -86,7 +86,7 @@ export const CONNECTION_FUNCTIONS = Object.keys(FUNCTIONS);
 /** Runs one of the `conn.call` functions on a connection of this node. */
 export function callConnection(hub: Hub, id: number, func: string, args: Json[]): CallResult {
   const connection = hub.get(id);
-  if (connection === undefined) return { error: `no client ${id}: it has disconnected or never was` };
+  if (connection === undefined) return { error: noClient(id) };
   const run = Object.hasOwn(FUNCTIONS, func) ? FUNCTIONS[func] : undefined;
   if (run === undefined) {
     return { error: `no function "${func}" on a connection, expected one of ${CONNECTION_FUNCTIONS.join(", ")}` };

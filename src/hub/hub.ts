@@ -1,5 +1,6 @@
 import type { Json } from "../json.ts";
 import type { Connection, Failure, Payload } from "./connection.ts";
+import { nameError } from "./name.ts";
 
 /**
  * A set of connections that can be published to in one call: every server port is one. The hub decides who is subscribed;
@@ -22,14 +23,6 @@ interface Channel {
   subscribers: number;
   /** Subscribers of each server port. */
   fanouts: Map<Fanout, number>;
-}
-
-const MAX_CHANNEL_LENGTH = 1024;
-
-/** Why there can be no channel of that name. */
-export function channelNameError(name: string): Failure {
-  if (name !== "" && name.length <= MAX_CHANNEL_LENGTH) return undefined;
-  return `a channel name has 1 to ${MAX_CHANNEL_LENGTH} characters, this one has ${name.length}`;
 }
 
 /** Why nothing can be sent to `id`. */
@@ -99,7 +92,7 @@ export class Hub {
   /** Subscribes to all of the channels or, when one of the names is not possible, to none. */
   subscribeAll(connection: Connection, channels: readonly string[]): Failure {
     for (const channel of channels) {
-      const error = channelNameError(channel);
+      const error = nameError("channel", channel);
       if (error !== undefined) return error;
     }
     for (const channel of channels) {
@@ -110,7 +103,7 @@ export class Hub {
   }
 
   subscribe(connection: Connection, channel: string): Failure {
-    const error = channelNameError(channel);
+    const error = nameError("channel", channel);
     if (error !== undefined) return error;
     if (this.#connections.get(connection.id) !== connection) return `connection ${connection.id} is closed`;
     connection.channels ??= new Set();

@@ -1,5 +1,6 @@
 import type { Waiting } from "./backlog.ts";
 import type { Consumer, QueueMessage } from "./consumer.ts";
+import { nameError } from "./name.ts";
 import { Topic } from "./topic.ts";
 import { type Counts, TopicCounts } from "./topic-counts.ts";
 
@@ -17,8 +18,6 @@ export interface TopicStats extends Counts {
   size: number;
   consumers: number;
 }
-
-const MAX_TOPIC_LENGTH = 1024;
 
 /**
  * This node's topics. A message is kept, bounded, on the engine where it was pushed until exactly one consumer takes it;
@@ -85,8 +84,8 @@ export class Queues {
 
   /** False when this consumer already has the topic. */
   addConsumer(name: string, consumer: Consumer): boolean | { error: string } {
-    const error = nameError(name);
-    if (error !== undefined) return error;
+    const error = nameError("topic", name);
+    if (error !== undefined) return { error };
     const topic = this.#topic(name);
     if (topic.slots.some((slot) => slot.consumer === consumer)) return false;
     topic.slots.push({ consumer, credit: 0, paused: false });
@@ -193,8 +192,8 @@ export class Queues {
   #hold(name: string): Topic | { error: string } {
     const known = this.#topics.get(name);
     if (known?.held) return known;
-    const error = nameError(name);
-    if (error !== undefined) return error;
+    const error = nameError("topic", name);
+    if (error !== undefined) return { error };
     const { maxTopics } = this.#limits;
     while (this.#held >= maxTopics && this.#forgetOne()) {}
     if (this.#held >= maxTopics) {
@@ -243,9 +242,4 @@ export class Queues {
     if (!topic.peersFirst) this.onReady(topic.name);
     this.#settle(topic);
   }
-}
-
-function nameError(name: string): { error: string } | undefined {
-  if (name !== "" && name.length <= MAX_TOPIC_LENGTH) return undefined;
-  return { error: `a topic name has 1 to ${MAX_TOPIC_LENGTH} characters, this one has ${name.length}` };
 }

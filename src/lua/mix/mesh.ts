@@ -1,6 +1,7 @@
 import { parseClientId } from "../../client-id.ts";
 import type { Failure } from "../../hub/connection.ts";
-import { channelNameError, type PublishCount } from "../../hub/hub.ts";
+import type { PublishCount } from "../../hub/hub.ts";
+import { nameError } from "../../hub/name.ts";
 import type { Soon } from "../../mesh/operations.ts";
 import { nameArgument, shownArgument, textArgument } from "../arguments.ts";
 import type { ScriptHost } from "../host.ts";
@@ -26,7 +27,7 @@ export function installMesh(L: LuaState, host: ScriptHost): void {
   L.pushFunction((state) => {
     const channel = nameArgument(state, 1);
     if (typeof channel === "object") return pushUnpublished(state, channel.error);
-    const error = channelNameError(channel);
+    const error = nameError("channel", channel);
     if (error !== undefined) return pushUnpublished(state, error);
     const payload = readPayload(state, 2, 3);
     if (typeof payload === "object" && "error" in payload) return pushUnpublished(state, payload.error);
