@@ -3,6 +3,8 @@ import type { Port } from "./port.ts";
 
 /** Milliseconds a closing client has to take what is still waiting for it, and then to end its side. */
 const CLOSE_GRACE_MS = 5000;
+/** Why nothing can be sent any more. */
+export const CLOSING = "the connection is closing";
 /** Gathered messages are written before the turn's end when they are as long: text in UTF-16 units, bytes in bytes. */
 const GATHER_LENGTH = 64 * 1024;
 

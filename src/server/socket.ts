@@ -7,7 +7,7 @@ import { StreamBuffer } from "../lua/stream-buffer.ts";
 import { plainAddress } from "../this-machine.ts";
 import { listenError, Port, type PortOptions, type PortParts } from "./port.ts";
 import { ProxyGreetings } from "./proxy-greetings.ts";
-import { ServerConnection } from "./server-connection.ts";
+import { CLOSING, ServerConnection } from "./server-connection.ts";
 
 type ClientSocket = Socket<SocketConnection | undefined>;
 
@@ -29,14 +29,14 @@ export class SocketConnection extends ServerConnection implements StreamConnecti
   }
 
   override write(data: Payload): Failure {
-    if (!this.open) return "the connection is closing";
+    if (!this.open) return CLOSING;
     const bytes = typeof data === "string" ? utf8.encode(data) : data;
     this.port.stats.sentMessages++;
     return this.gather(bytes);
   }
 
   override send(data: Payload): Failure {
-    if (!this.open) return "the connection is closing";
+    if (!this.open) return CLOSING;
     const encoded = this.port.script.encode(this, data);
     if (encoded instanceof Uint8Array) return this.write(encoded);
     this.port.stats.sendErrors++;
@@ -122,7 +122,7 @@ export class SocketConnection extends ServerConnection implements StreamConnecti
   }
 
   protected override put(payloads: readonly Uint8Array[]): Failure {
-    if (this.#socket === undefined) return "the connection is closing";
+    if (this.#socket === undefined) return CLOSING;
     let rest = payloads.length === 1 ? payloads[0]! : Buffer.concat(payloads);
     if (this.#waiting.length === 0) {
       const taken = Math.max(0, this.#socket.write(rest));

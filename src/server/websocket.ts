@@ -7,7 +7,7 @@ import type { Handshake } from "../lua/script.ts";
 import { type Limits, listenError, Port, type PortOptions, type PortParts } from "./port.ts";
 import { ProxyFront } from "./proxy-front.ts";
 import { ProxyGreetings } from "./proxy-greetings.ts";
-import { ServerConnection } from "./server-connection.ts";
+import { CLOSING, ServerConnection } from "./server-connection.ts";
 import { UpgradeHandshake } from "./upgrade-handshake.ts";
 
 /** A client turned away right after its upgrade, with a close code it can read. */
@@ -23,8 +23,6 @@ const HARD_LIMIT_FACTOR = 2;
 
 /** Seconds that a slow client behind a front is left for this side to notice, log and close it. */
 const FRONT_GRACE = 10;
-
-const CLOSING = "the connection is closing";
 
 export class WebSocketConnection extends ServerConnection {
   socket: Socket | undefined = undefined;
