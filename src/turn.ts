@@ -23,6 +23,7 @@ class Step {
 
   run(): void {
     const tasks = this.#tasks;
+    if (tasks.length === 0) return;
     this.#tasks = [];
     for (const task of tasks) {
       try {
@@ -48,9 +49,9 @@ function schedule(): void {
 }
 
 function endTurn(): void {
-  if (!requests.empty) requests.run();
-  if (!writes.empty) writes.run();
-  if (!accounts.empty) accounts.run();
+  requests.run();
+  writes.run();
+  accounts.run();
   scheduled = false;
   if (!requests.empty || !writes.empty || !accounts.empty) schedule();
 }

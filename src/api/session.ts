@@ -53,7 +53,6 @@ export class Session implements Caller, EventSink {
   #received: (string | Uint8Array)[] = [];
   #gathered: string[] = [];
   #gatheredLength = 0;
-  #toCarryOut = false;
   #toWrite = false;
   #busy = false;
   /** Requests under way that another engine has to answer. */
@@ -82,10 +81,7 @@ export class Session implements Caller, EventSink {
 
   /** A text or binary message came in; both carry JSON in UTF-8. */
   received(data: string | Uint8Array): void {
-    this.#received.push(data);
-    if (this.#toCarryOut) return;
-    this.#toCarryOut = true;
-    carryOutLater(this.#carryOut);
+    if (this.#received.push(data) === 1) carryOutLater(this.#carryOut);
   }
 
   /** Sent at the end of the turn. False when there is no connection any more. */
@@ -127,7 +123,7 @@ export class Session implements Caller, EventSink {
    * waiting.
    */
   closed(): void {
-    this.#handleReceived();
+    this.#carryOut();
     this.#socket = undefined;
     this.#waiting = [];
     this.#gathered = [];
@@ -136,8 +132,9 @@ export class Session implements Caller, EventSink {
   }
 
   readonly #carryOut = (): void => {
-    this.#toCarryOut = false;
-    this.#handleReceived();
+    const received = this.#received;
+    this.#received = [];
+    for (const data of received) this.keeper.stats.requests += this.#handle(data);
   };
 
   readonly #writeOut = (): void => {
@@ -146,13 +143,6 @@ export class Session implements Caller, EventSink {
     // What held the events back may have gone out at once, and then no drain is announced.
     if (this.consumer.held) this.consumer.resume();
   };
-
-  #handleReceived(): void {
-    const received = this.#received;
-    if (received.length === 0) return;
-    this.#received = [];
-    for (const data of received) this.keeper.stats.requests += this.#handle(data);
-  }
 
   /** Carries out a message's requests and returns how many it had. */
   #handle(data: string | Uint8Array): number {
