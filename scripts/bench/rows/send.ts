@@ -72,36 +72,21 @@ function bareSend(clients: number): Contender {
 }
 
 /** `clients` take turns: what a turn of the event loop has for one of them goes out in one write, what it has for 64 cannot. */
-function local(clients: number): Row {
+function pipelined(where: "local" | "remote", clients: number): Row {
+  const local = where === "local";
+  const port = local ? "client" : "client2";
   return {
-    id: clients === 1 ? "send-local" : `send-local-${clients}`,
-    title: `pipelined mesh.send to ${clients === 1 ? "a client" : `${clients} clients`} on this engine`,
+    id: clients === 1 ? `send-${where}` : `send-${where}-${clients}`,
+    title: `pipelined mesh.send to ${clients === 1 ? "a client" : `${clients} clients`} on ${local ? "this" : "another"} engine`,
     unit: "request",
     figure: "cpu",
-    reach: { ratioAtMost: 3 },
+    reach: { ratioAtMost: local ? 3 : 6 },
     large: clients > 1,
     contenders: [
       jsonEcho,
       bareSend(clients),
-      connmix("connmix", { entry: "subscribe.lua" }, connmixLoad("client", PIPELINED, clients)),
-      socketIo(socketIoLoad("client", clients)),
-    ],
-  };
-}
-
-function remote(clients: number): Row {
-  return {
-    id: clients === 1 ? "send-remote" : `send-remote-${clients}`,
-    title: `pipelined mesh.send to ${clients === 1 ? "a client" : `${clients} clients`} on another engine`,
-    unit: "request",
-    figure: "cpu",
-    reach: { ratioAtMost: 6 },
-    large: clients > 1,
-    contenders: [
-      jsonEcho,
-      bareSend(clients),
-      connmix("connmix", { entry: "subscribe.lua", engines: 2 }, connmixLoad("client2", PIPELINED, clients)),
-      socketIoRedis(socketIoLoad("client2", clients)),
+      connmix("connmix", { entry: "subscribe.lua", engines: local ? 1 : 2 }, connmixLoad(port, PIPELINED, clients)),
+      (local ? socketIo : socketIoRedis)(socketIoLoad(port, clients)),
     ],
   };
 }
@@ -129,4 +114,10 @@ const roundTrip: Row = {
 
 const MANY = 100;
 
-export const sendRows = [local(1), local(MANY), remote(1), remote(MANY), roundTrip];
+export const sendRows = [
+  pipelined("local", 1),
+  pipelined("local", MANY),
+  pipelined("remote", 1),
+  pipelined("remote", MANY),
+  roundTrip,
+];
